@@ -1,0 +1,47 @@
+#include "bench/report.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace backprop::bench {
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+std::string Table(const std::vector<Row>& rows) {
+  std::string table = "| row | value | goal | holds | medians |\n|---|---|---|---|---|\n";
+  for (const Row& row : rows) {
+    if (!row.goal) continue;
+    absl::StrAppendFormat(&table, "| %s | %.3f | %.2f | %s | %s |\n", row.name, row.value, *row.goal,
+                          row.Holds() ? "yes" : "no", row.note);
+  }
+  return table;
+}
+
+std::string Json(const std::vector<Row>& rows) {
+  std::string json = "[";
+  for (const Row& row : rows) {
+    // Names and units are ours: nothing in them needs an escape.
+    absl::StrAppendFormat(
+        &json, "%s\n  {\"name\": \"%s\", \"value\": %.6g, \"goal\": %s, \"unit\": \"%s\", \"holds\": %s}",
+        json.size() > 1 ? "," : "", row.name, row.value, row.goal ? absl::StrCat(*row.goal) : "null", row.unit,
+        !row.goal     ? "null"
+        : row.Holds() ? "true"
+                      : "false");
+  }
+  return json + "\n]\n";
+}
+
+absl::Status WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text << std::flush;
+  return file ? absl::OkStatus() : absl::UnavailableError(absl::StrCat("cannot write ", path));
+}
+
+}  // namespace backprop::bench

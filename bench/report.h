@@ -1,0 +1,35 @@
+// What a benchmark has measured: one table to read, one JSON file to compare.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace backprop::bench {
+
+struct Row {
+  std::string name;
+  double value = 0;
+  std::string unit;
+  // Least value with which the row holds. None: a roof or a rate that is only told.
+  std::optional<double> goal = std::nullopt;
+  // What the value was made of; in the table only.
+  std::string note = {};
+
+  [[nodiscard]] bool Holds() const { return !goal || value >= *goal; }
+};
+
+// The middle one, or the mean of the two in the middle. `values` must not be empty.
+double Median(std::vector<double> values);
+
+// The rows that have a goal, with their notes.
+std::string Table(const std::vector<Row>& rows);
+
+// Every row: a list of {name, value, goal, unit, holds}; goal and holds are null where there is no goal.
+std::string Json(const std::vector<Row>& rows);
+
+absl::Status WriteFile(const std::string& path, const std::string& text);
+
+}  // namespace backprop::bench

@@ -1,0 +1,25 @@
+#include "client/cli/commands.h"
+
+namespace backprop::client {
+
+void AddCommands(CLI::App& app, CommandContext& context) {
+  AddCreate(app, context);
+  AddList(app, context);
+  AddDescribe(app, context);
+  AddCopy(app, context);
+  AddDelete(app, context);
+  AddAppend(app, context);
+  AddScale(app, context);
+  AddTrain(app, context);
+  AddWatch(app, context);
+  AddCancel(app, context);
+  AddRuns(app, context);
+  AddPredict(app, context);
+  AddEvaluate(app, context);
+  AddGradient(app, context);
+  AddParameters(app, context);
+  AddBackupCommands(app, context);
+  AddHealth(app, context);
+}
+
+}  // namespace backprop::client

@@ -1,0 +1,74 @@
+#include "client/data/npy_vector.h"
+
+#include <bit>
+#include <cerrno>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "client/data/array_file.h"
+
+namespace backprop::client {
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+
+// The data of a .npy file begin at a multiple of this.
+constexpr size_t kAlignment = 64;
+constexpr int32_t kRowsAtOnce = 1 << 16;
+
+std::string Header(size_t element_count, bool single_precision) {
+  std::string dictionary = absl::StrCat("{'descr': '", single_precision ? "<f4" : "<f8",
+                                        "', 'fortran_order': False, 'shape': (", element_count, ",), }");
+  constexpr size_t kPrefixBytes = 10;
+  const size_t unpadded = kPrefixBytes + dictionary.size() + 1;
+  dictionary.append((kAlignment - unpadded % kAlignment) % kAlignment, ' ');
+  dictionary.push_back('\n');
+  std::string header("\x93NUMPY\x01\x00", 8);
+  header.push_back(static_cast<char>(dictionary.size() & 0xFF));
+  header.push_back(static_cast<char>(dictionary.size() >> 8));
+  return header + dictionary;
+}
+
+template <typename T>
+void WriteElements(std::ofstream& file, std::span<const double> elements) {
+  const std::vector<T> converted(elements.begin(), elements.end());
+  file.write(reinterpret_cast<const char*>(converted.data()),
+             static_cast<std::streamsize>(converted.size() * sizeof(T)));
+}
+
+}  // namespace
+
+absl::Status WriteNpyVector(const std::string& path, std::span<const double> elements, bool single_precision) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << Header(elements.size(), single_precision);
+  if (single_precision) {
+    WriteElements<float>(file, elements);
+  } else {
+    WriteElements<double>(file, elements);
+  }
+  file.close();
+  return file ? absl::OkStatus() : absl::ErrnoToStatus(errno == 0 ? EIO : errno, absl::StrCat("cannot write ", path));
+}
+
+absl::StatusOr<std::vector<double>> ReadNpyVector(const std::string& path, int64_t element_count) {
+  absl::StatusOr<ArrayFile> file = ArrayFile::OpenNpy(path);
+  if (!file.ok()) return file.status();
+  if (file->row_elements() != 1 || file->row_count() != element_count) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": an array of ", file->row_count(), " x ",
+                                                   file->row_elements(), " where a vector of ", element_count,
+                                                   " elements is needed"));
+  }
+  if (file->type() != ElementType::kFloat32 && file->type() != ElementType::kFloat64) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": the elements must be f4 or f8"));
+  }
+  std::vector<double> elements;
+  while (static_cast<int64_t>(elements.size()) < element_count) {
+    const absl::StatusOr<v1::Matrix> rows = file->ReadMatrix(kRowsAtOnce, /*raw_scale=*/1);
+    if (!rows.ok()) return rows.status();
+    elements.insert(elements.end(), rows->values().begin(), rows->values().end());
+    elements.insert(elements.end(), rows->double_values().begin(), rows->double_values().end());
+  }
+  return elements;
+}
+
+}  // namespace backprop::client

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace backprop::client {
+
+// Writes a one-dimensional .npy file, '<f4' in single precision and '<f8' otherwise; replaces what is there.
+absl::Status WriteNpyVector(const std::string& path, std::span<const double> elements, bool single_precision);
+
+// Reads a one-dimensional .npy file. INVALID_ARGUMENT unless it holds `element_count` numbers.
+absl::StatusOr<std::vector<double>> ReadNpyVector(const std::string& path, int64_t element_count);
+
+}  // namespace backprop::client

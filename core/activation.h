@@ -1,0 +1,47 @@
+// The activation functions of hidden units and their derivatives; the only place that switches on Activation.
+#pragma once
+
+#include "core/matrix.h"
+#include "core/network_spec.h"
+
+namespace backprop {
+
+// Weighted sums `s` [unit_count x pattern_count] become activations in place: h = f(s). Jacobs (2008), eq. (12) for the
+// logistic. Finite for every finite s.
+template <typename Scalar>
+void Activate(Activation activation, Columns<Scalar> s) {
+  switch (activation) {
+    case Activation::kLogistic:
+      s = s.array().logistic();
+      return;
+    case Activation::kTanh:
+      s = s.array().tanh();
+      return;
+    case Activation::kRelu:
+      s = s.array().max(Scalar(0));
+      return;
+    case Activation::kIdentity:
+      return;
+  }
+}
+
+// Multiplies d log L / d h, in `error_signal`, by d h / d s taken from the activation `h`, which leaves the error
+// signal d log L / d s. Both [unit_count x pattern_count]. Eq. (13) for the logistic; relu's derivative at 0 is 0.
+template <typename Scalar>
+void MultiplyByDerivative(Activation activation, const ConstColumns<Scalar>& h, Columns<Scalar> error_signal) {
+  switch (activation) {
+    case Activation::kLogistic:
+      error_signal.array() *= h.array() * (Scalar(1) - h.array());
+      return;
+    case Activation::kTanh:
+      error_signal.array() *= Scalar(1) - h.array().square();
+      return;
+    case Activation::kRelu:
+      error_signal = (h.array() > Scalar(0)).select(error_signal, Scalar(0));
+      return;
+    case Activation::kIdentity:
+      return;
+  }
+}
+
+}  // namespace backprop

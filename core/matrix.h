@@ -1,0 +1,35 @@
+// The matrix types of the core. A pattern is a column: [unit_count x pattern_count], column-major, which is byte for
+// byte the wire's row-major [pattern x unit]. Weights are row-major, so that the flat order is "row by row" as on the
+// wire.
+#pragma once
+
+#include <Eigen/Core>
+
+namespace backprop {
+
+template <typename Scalar>
+using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
+
+template <typename Scalar>
+using WeightMatrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+template <typename Scalar>
+using Vector = Eigen::Matrix<Scalar, Eigen::Dynamic, 1>;
+
+template <typename Scalar>
+using RowVector = Eigen::Matrix<Scalar, 1, Eigen::Dynamic>;
+
+// Some columns of a Matrix, contiguous in memory.
+template <typename Scalar>
+using Columns = Eigen::Ref<Matrix<Scalar>>;
+
+template <typename Scalar>
+using ConstColumns = Eigen::Ref<const Matrix<Scalar>>;
+
+// Eigen's == asks for equal sizes; values compare whatever their sizes.
+template <typename M>
+bool SameMatrix(const M& a, const M& b) {
+  return a.rows() == b.rows() && a.cols() == b.cols() && a == b;
+}
+
+}  // namespace backprop

@@ -1,0 +1,59 @@
+#include "core/output_layer.h"
+
+#include <cmath>
+
+namespace backprop {
+
+template <typename Scalar>
+void ActivateOutputs(Task task, Columns<Scalar> s) {
+  switch (task) {
+    case Task::kRegression:
+      return;
+    case Task::kBinaryClassification:
+      s = s.array().logistic();
+      return;
+    case Task::kMultiwayClassification:
+      for (Eigen::Index t = 0; t < s.cols(); ++t) {
+        auto column = s.col(t).array();
+        column = (column - column.maxCoeff()).exp();
+        column /= column.sum();
+      }
+      return;
+  }
+}
+
+template <typename Scalar>
+void ActivateOutputs(Task task, Columns<Scalar> s, const ConstColumns<Scalar>& targets,
+                     Eigen::Ref<RowVector<Scalar>> log_likelihood) {
+  switch (task) {
+    case Task::kRegression:
+      log_likelihood = Scalar(-0.5) * (targets - s).colwise().squaredNorm();
+      return;
+    case Task::kBinaryClassification:
+      // y* log y + (1 - y*) log(1 - y) = y* s - softplus(s), and softplus(s) = max(s, 0) + log(1 + exp(-|s|)).
+      log_likelihood =
+          (targets.array() * s.array() - s.array().max(Scalar(0)) - (-s.array().abs()).exp().log1p()).colwise().sum();
+      ActivateOutputs<Scalar>(task, s);
+      return;
+    case Task::kMultiwayClassification:
+      // sum_k y*_k log y_k = sum_k y*_k (s_k - max) - log sum_k exp(s_k - max).
+      for (Eigen::Index t = 0; t < s.cols(); ++t) {
+        auto column = s.col(t).array();
+        column -= column.maxCoeff();
+        const Scalar explained = (targets.col(t).array() * column).sum();
+        column = column.exp();
+        const Scalar sum = column.sum();
+        log_likelihood(t) = explained - targets.col(t).sum() * std::log(sum);
+        column /= sum;
+      }
+      return;
+  }
+}
+
+template void ActivateOutputs<float>(Task, Columns<float>);
+template void ActivateOutputs<double>(Task, Columns<double>);
+template void ActivateOutputs<float>(Task, Columns<float>, const ConstColumns<float>&, Eigen::Ref<RowVector<float>>);
+template void ActivateOutputs<double>(Task, Columns<double>, const ConstColumns<double>&,
+                                      Eigen::Ref<RowVector<double>>);
+
+}  // namespace backprop

@@ -1,0 +1,123 @@
+#include "core/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <span>
+#include <utility>
+
+#include "core/random.h"
+#include "core/update.h"
+
+namespace backprop {
+namespace {
+
+// The order in which `epoch` presents `count` patterns: Fisher and Yates' shuffle, of seed and epoch alone.
+std::vector<int32_t> ShuffledOrder(int64_t seed, int64_t epoch, int64_t count) {
+  std::vector<int32_t> order(count);
+  std::iota(order.begin(), order.end(), 0);
+  Random random(seed, epoch);
+  for (int64_t i = count - 1; i > 0; --i) std::swap(order[i], order[random.Below(static_cast<uint64_t>(i) + 1)]);
+  return order;
+}
+
+}  // namespace
+
+template <typename Scalar>
+Trainer<Scalar>::Trainer(TrainingTask<Scalar> task, TrainerState<Scalar> state)
+    : task_(std::move(task)),
+      batch_size_(task_.options.batch_size == 0 ? task_.patterns.count()
+                                                : std::min<int64_t>(task_.options.batch_size, task_.patterns.count())),
+      computation_(task_.spec, task_.scalings),
+      state_(std::move(state)) {
+  ShuffleOrder();
+}
+
+template <typename Scalar>
+int64_t Trainer<Scalar>::WorkspaceBytes(const NetworkSpec& spec, const TrainingOptions& options,
+                                        int64_t pattern_count) {
+  const int64_t batch = options.batch_size == 0 ? pattern_count : std::min<int64_t>(options.batch_size, pattern_count);
+  const int64_t vectors = 2 + OptimizerVectorCount(options.optimizer);  // The parameters, and the best of them.
+  // The validation set may be of any size.
+  return BatchComputation<Scalar>::WorkspaceBytes(spec, batch) +
+         BatchComputation<Scalar>::WorkspaceBytes(spec, kMaxPatternsPerSet, /*gradient=*/false) +
+         vectors * spec.parameter_count() * int64_t{sizeof(Scalar)} +
+         (options.shuffle ? pattern_count * int64_t{sizeof(int32_t)} : 0);
+}
+
+template <typename Scalar>
+void Trainer<Scalar>::ShuffleOrder() {
+  // A whole-set batch has one sum, whose order stays that of the patterns.
+  if (task_.options.shuffle && task_.options.batch_size != 0) {
+    order_ = ShuffledOrder(task_.options.seed, state_.epoch, task_.patterns.count());
+  }
+}
+
+template <typename Scalar>
+auto Trainer<Scalar>::Step(const ParallelFor& parallel_for, const StopCheck& stopped) -> Outcome {
+  return state_.position < task_.patterns.count() ? TrainBatch(parallel_for, stopped) : EndEpoch(parallel_for, stopped);
+}
+
+template <typename Scalar>
+auto Trainer<Scalar>::TrainBatch(const ParallelFor& parallel_for, const StopCheck& stopped) -> Outcome {
+  BatchRequest<Scalar> request;
+  request.pattern_count = std::min(batch_size_, task_.patterns.count() - state_.position);
+  request.source = [this](int64_t begin, int64_t n, Columns<Scalar> inputs, Columns<Scalar> targets,
+                          Eigen::Ref<RowVector<Scalar>> weights) {
+    if (order_.empty()) {
+      task_.patterns.Read(state_.position + begin, n, inputs, targets, weights);
+    } else {
+      task_.patterns.Gather(std::span(order_).subspan(state_.position + begin, n), inputs, targets, weights);
+    }
+  };
+  if (!computation_.Run(state_.parameters, request, parallel_for, stopped)) return Outcome::kStopped;
+  const Measures& measures = computation_.measures();
+  if (!std::isfinite(measures.log_likelihood)) return Outcome::kDiverged;
+  const double step_size = StepSizeOf(task_.options, state_.epoch, task_.epoch_count, state_.plateau);
+  const double norm = Update(task_.options, step_size, measures.weight_sum, &computation_.gradient(), &state_.optimizer,
+                             &state_.parameters);
+  if (!std::isfinite(norm)) return Outcome::kDiverged;
+  state_.measures.Add(measures);
+  state_.gradient_norm_sum += norm;
+  ++state_.batch_count;
+  state_.position += request.pattern_count;
+  return state_.position < task_.patterns.count() ? Outcome::kBatchDone : Outcome::kEpochTrained;
+}
+
+template <typename Scalar>
+auto Trainer<Scalar>::EndEpoch(const ParallelFor& parallel_for, const StopCheck& stopped) -> Outcome {
+  if (!state_.parameters.flat().allFinite()) return Outcome::kDiverged;
+  std::optional<Measures> validation;
+  if (task_.validation) {
+    BatchRequest<Scalar> request{.pattern_count = task_.validation->count(), .gradient = false};
+    request.source = [this](int64_t begin, int64_t n, Columns<Scalar> inputs, Columns<Scalar> targets,
+                            Eigen::Ref<RowVector<Scalar>> weights) {
+      task_.validation->Read(begin, n, inputs, targets, weights);
+    };
+    if (!computation_.Run(state_.parameters, request, parallel_for, stopped)) return Outcome::kStopped;
+    validation = computation_.measures();
+    if (!std::isfinite(validation->log_likelihood)) return Outcome::kDiverged;
+  }
+  const double observed = (validation ? *validation : state_.measures).mean_log_likelihood();
+  last_epoch_ = {.epoch = state_.epoch,
+                 .training = state_.measures,
+                 .validation = std::move(validation),
+                 .gradient_norm = state_.gradient_norm_sum / static_cast<double>(state_.batch_count),
+                 .step_size = StepSizeOf(task_.options, state_.epoch, task_.epoch_count, state_.plateau),
+                 .best = ObserveEpoch(task_.options.early_stopping, state_.epoch, observed, &state_.stopping)};
+  ObserveEpoch(task_.options, observed, &state_.plateau);
+  const auto& early_stopping = task_.options.early_stopping;
+  if (last_epoch_.best && early_stopping && early_stopping->restore_best) state_.best_parameters = state_.parameters;
+  ++state_.epoch;
+  state_.position = 0;
+  state_.measures = Measures();
+  state_.gradient_norm_sum = 0;
+  state_.batch_count = 0;
+  ShuffleOrder();
+  return Outcome::kEpochDone;
+}
+
+template class Trainer<float>;
+template class Trainer<double>;
+
+}  // namespace backprop

@@ -1,0 +1,106 @@
+#include "server/services/prediction_service.h"
+
+#include "core/batch_computation.h"
+#include "server/services/computation_source.h"
+#include "server/services/limits.h"
+#include "server/services/matrix_codec.h"
+
+namespace backprop::server {
+namespace {
+
+// The classes that `outputs` [output unit x pattern] stand for, and their names.
+template <typename Scalar>
+void EncodeClasses(const NetworkSpec& spec, const Matrix<Scalar>& outputs, v1::PredictResponse* response) {
+  if (spec.task() == Task::kRegression) return;
+  for (Eigen::Index t = 0; t < outputs.cols(); ++t) {
+    if (spec.task() == Task::kMultiwayClassification) {
+      response->add_classes(static_cast<int32_t>(ClassOf<Scalar>(outputs.col(t))));
+      continue;
+    }
+    for (Eigen::Index i = 0; i < outputs.rows(); ++i) response->add_classes(BinaryClassOf(outputs(i, t)));
+  }
+  const std::vector<std::string>& names = spec.fields().output_names;
+  const size_t class_count =
+      spec.task() == Task::kMultiwayClassification ? static_cast<size_t>(spec.output_unit_count()) : 2;
+  if (names.size() != class_count || (spec.task() == Task::kBinaryClassification && spec.output_unit_count() != 1))
+    return;
+  for (const int32_t index : response->classes()) response->add_class_names(names[static_cast<size_t>(index)]);
+}
+
+// Most bytes that one pattern takes in an answer: outputs, classes (an int32 below 2^21) and the names of classes.
+template <typename Scalar>
+int64_t AnswerBytesPerPattern(const NetworkSpec& spec) {
+  const int64_t units = spec.output_unit_count();
+  const int64_t outputs = units * int64_t{sizeof(Scalar)};
+  if (spec.task() == Task::kRegression) return outputs;
+  const int64_t classes = spec.task() == Task::kBinaryClassification ? units : 3;
+  const bool named = !spec.fields().output_names.empty();
+  return outputs + classes + (named ? static_cast<int64_t>(kMaxOutputNameBytes) + 3 : 0);
+}
+
+template <typename Scalar, typename Request>
+absl::Status PredictFor(const Session<Scalar>& session, const Request& request, const StopCheck& stopped,
+                        v1::PredictResponse* response) {
+  const NetworkSpec spec = session.spec();
+  Violations violations;
+  if (!request.has_inputs()) violations.Add("inputs", "must be given");
+  if (!violations.empty()) return violations.ToStatus();
+  const int64_t unit_count = int64_t{spec.input_unit_count()} + spec.output_unit_count();
+  if (!CheckDecodedBytes<Scalar>(request.inputs().row_count(), unit_count, "inputs", &violations)) {
+    return violations.ToStatus();
+  }
+  MemoryCharge charge(session.budget());
+  if (absl::Status status = ChargeForPatterns<Scalar>(request.inputs().row_count(), spec, &charge); !status.ok()) {
+    return status;
+  }
+  const MatrixShape shape{.max_row_count = kMaxPatternsPerBatch, .column_count = spec.input_unit_count()};
+  const Matrix<Scalar> inputs = DecodeMatrix<Scalar>(request.inputs(), shape, "inputs", &violations);
+  if (!violations.empty()) return violations.ToStatus();
+  const int64_t answer_bytes = inputs.cols() * AnswerBytesPerPattern<Scalar>(spec);
+  if (absl::Status status = CheckAnswerBytes(answer_bytes, "the outputs"); !status.ok()) return status;
+  const auto snapshot = session.model_versions().Get(ModelVersionOf(request));
+  if (!snapshot.ok()) return snapshot.status();
+  const Matrix<Scalar> outputs = Predict<Scalar>(spec, (*snapshot)->scalings, (*snapshot)->parameters, inputs, stopped);
+  if (stopped()) return CallerGone();
+  if (!outputs.allFinite()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_FINITE",
+                 "an output is not finite in the network's precision; check the inputs' scale (FitScaling)");
+  }
+  EncodePatternMatrix(outputs, response->mutable_outputs());
+  EncodeClasses(spec, outputs, response);
+  response->set_model_version((*snapshot)->model_version);
+  return absl::OkStatus();
+}
+
+// Answers a PredictRequest or a PredictStreamRequest for the session that `session_name` names.
+template <typename Request>
+absl::Status Answer(const ServiceContext& context, const std::string& session_name, const Request& request,
+                    const StopCheck& stopped, v1::PredictResponse* response) {
+  return WithSession(context, session_name, "session",
+                     [&](const auto& session) { return PredictFor(*session, request, stopped, response); });
+}
+
+}  // namespace
+
+grpc::Status PredictionServiceImpl::Predict(grpc::ServerContext* call, const v1::PredictRequest* request,
+                                            v1::PredictResponse* response) {
+  return ToGrpcStatus(Answer(context_, request->session(), *request, StopWhenCancelled(call), response));
+}
+
+grpc::Status PredictionServiceImpl::PredictStream(grpc::ServerContext* call, Stream* stream) {
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  if (!slot.ok()) return ToGrpcStatus(slot.status());
+  std::string session;
+  v1::PredictStreamRequest request;
+  while (stream->Read(&request)) {
+    if (!request.session().empty()) session = request.session();
+    v1::PredictResponse response;
+    if (absl::Status status = Answer(context_, session, request, StopWhenCancelled(call), &response); !status.ok()) {
+      return ToGrpcStatus(status);
+    }
+    if (!stream->Write(response)) break;
+  }
+  return grpc::Status::OK;
+}
+
+}  // namespace backprop::server

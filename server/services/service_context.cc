@@ -1,0 +1,47 @@
+#include "server/services/service_context.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <zlib.h>
+
+namespace backprop::server {
+
+absl::StatusOr<StreamSlots::Slot> StreamSlots::Take() {
+  if (++taken_ > limit_) {
+    --taken_;
+    return WithRetryDelay(
+        Error(absl::StatusCode::kResourceExhausted, "STREAM_LIMIT",
+              absl::StrCat("the server has ", limit_, " streams open, its limit; close some, or raise --max-streams")),
+        std::chrono::seconds(1));
+  }
+  return Slot(nullptr, [this](void*) { --taken_; });
+}
+
+absl::Status CheckServing(const ServiceContext& context) {
+  if (!*context.draining) return absl::OkStatus();
+  return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
+               "the server is shutting down; try again elsewhere or later");
+}
+
+int64_t HashOf(const std::string& request_key) {
+  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(request_key.data()), request_key.size());
+  return static_cast<int64_t>(request_key.size()) << 32 | static_cast<int64_t>(crc);
+}
+
+std::string RequestKey(const google::protobuf::Message& request) {
+  std::string key = absl::StrCat(request.GetDescriptor()->full_name(), "\n");
+  google::protobuf::io::StringOutputStream stream(&key);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);  // Else maps come in another order each time.
+  request.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return key;
+}
+
+absl::StatusOr<AnySession> FindSession(const ServiceContext& context, const std::string& name, const char* field) {
+  const absl::StatusOr<std::string> id = ParseSessionName(name, field);
+  if (!id.ok()) return id.status();
+  return context.registry->Find(*id);
+}
+
+}  // namespace backprop::server

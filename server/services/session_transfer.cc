@@ -1,0 +1,52 @@
+// The part of SessionService that gives sessions away as files and takes them in.
+#include "server/services/limits.h"
+#include "server/services/session_codec.h"
+#include "server/services/session_service.h"
+
+namespace backprop::server {
+
+grpc::Status SessionServiceImpl::ExportSession(grpc::ServerContext*, const v1::ExportSessionRequest* request,
+                                               grpc::ServerWriter<v1::ExportSessionResponse>* writer) {
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  if (!slot.ok()) return ToGrpcStatus(slot.status());
+  const absl::StatusOr<std::string> id = ParseSessionName(request->name(), "name");
+  if (!id.ok()) return ToGrpcStatus(id.status());
+  const absl::StatusOr<std::unique_ptr<TransferFile>> file = context_.registry->Export(*id);
+  if (!file.ok()) return ToGrpcStatus(file.status());
+  while (true) {
+    absl::StatusOr<std::string> bytes = (*file)->Read(kTransferBytes);
+    if (!bytes.ok()) return ToGrpcStatus(bytes.status());
+    if (bytes->empty()) return grpc::Status::OK;
+    v1::ExportSessionResponse response;
+    response.set_data(*std::move(bytes));
+    if (!writer->Write(response)) return ToGrpcStatus(CallerGone());
+  }
+}
+
+absl::Status SessionServiceImpl::Import(grpc::ServerContext* call, grpc::ServerReader<v1::ImportSessionRequest>* reader,
+                                        v1::Session* response) {
+  if (absl::Status status = CheckServing(context_); !status.ok()) return status;
+  v1::ImportSessionRequest request;
+  if (!reader->Read(&request)) return InvalidField("session_id", "must be given, in a first message");
+  const std::string id = request.session_id();
+  if (absl::Status status = ValidateId(id, "session_id"); !status.ok()) return status;
+  const absl::StatusOr<std::unique_ptr<TransferFile>> file = context_.registry->NewTransfer();
+  if (!file.ok()) return file.status();
+  do {
+    if (absl::Status status = (*file)->Append(request.data()); !status.ok()) return status;
+  } while (reader->Read(&request));
+  if (call->IsCancelled()) return CallerGone();  // There may have been more to come.
+  const absl::StatusOr<AnySession> session = context_.registry->Import(**file, id);
+  if (session.ok()) *response = EncodeSession(*session);
+  return session.status();
+}
+
+grpc::Status SessionServiceImpl::ImportSession(grpc::ServerContext* call,
+                                               grpc::ServerReader<v1::ImportSessionRequest>* reader,
+                                               v1::Session* response) {
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  if (!slot.ok()) return ToGrpcStatus(slot.status());
+  return ToGrpcStatus(Import(call, reader, response));
+}
+
+}  // namespace backprop::server

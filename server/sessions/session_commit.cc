@@ -1,0 +1,153 @@
+// The part of Session that keeps changes in the store, once for every request.
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
+#include "server/sessions/resource_name.h"
+#include "server/sessions/session.h"
+
+namespace backprop::server {
+
+template <typename Scalar>
+absl::StatusOr<bool> Session<Scalar>::Recall(const ChangeRequest& request) const {
+  if (request.id.empty()) return false;
+  for (const RequestAnswer& answer : answers_) {
+    if (answer.request_id != request.id) continue;
+    if (answer.request_hash != request.hash) {
+      return InvalidField("request_id", "was used for another request before; choose a new id for each request");
+    }
+    request.recall(answer.answer);
+    return true;
+  }
+  return false;
+}
+
+template <typename Scalar>
+absl::StatusOr<bool> Session<Scalar>::WasAnswered(const ChangeRequest& request) const {
+  const std::lock_guard commit(commit_mutex_);
+  return Recall(request);
+}
+
+template <typename Scalar>
+SessionChange<Scalar> Session<Scalar>::NewChange() {
+  return {.time = std::chrono::system_clock::now()};
+}
+
+template <typename Scalar>
+void Session<Scalar>::AddVersions(const SnapshotPtr& next, SessionChange<Scalar>* change) const {
+  const std::vector<SnapshotPtr> list = model_versions_.List(next);
+  for (const SnapshotPtr& snapshot : list) {
+    const bool kept =
+        std::find(kept_versions_.begin(), kept_versions_.end(), snapshot->model_version) != kept_versions_.end();
+    if (!kept || snapshot == next) change->snapshots.push_back(snapshot.get());
+  }
+  for (const int64_t version : kept_versions_) {
+    if (version < list.front()->model_version) change->dropped_versions.push_back(version);
+  }
+  if (learner_ && !learner_kept_ && change->learner == nullptr) change->learner = &*learner_;
+}
+
+template <typename Scalar>
+SessionState Session<Scalar>::StateAfter(const SessionChange<Scalar>& change) const {
+  SessionState after = state();
+  after.update_time = change.time;
+  if (change.description != nullptr) after.description = *change.description;
+  if (!change.snapshots.empty()) {
+    after.scalings = change.snapshots.back()->scalings;
+    after.model_version = change.snapshots.back()->model_version;
+  }
+  if (change.run != nullptr) after.active_training_run = absl::StrCat("run-", change.run->number);
+  return after;
+}
+
+template <typename Scalar>
+void Session<Scalar>::ReportStorage(const absl::Status& status) {
+  if (storage_fails_ != status.ok()) return;
+  storage_fails_ = !status.ok();
+  if (environment_.report_storage) environment_.report_storage(state().description.id, status);
+}
+
+template <typename Scalar>
+absl::Status Session<Scalar>::Commit(SessionChange<Scalar>* change, const ChangeRequest& request) {
+  RequestAnswer answer;
+  if (request.respond) request.respond(StateAfter(*change));
+  if (!request.id.empty()) {
+    answer = {request.id, request.hash, request.serialize()};
+    change->answer = &answer;
+  }
+  absl::Status status = log_->Commit(*change);
+  ReportStorage(status);
+  if (!status.ok()) {
+    if (absl::IsResourceExhausted(status)) return status;
+    // Nobody knows what the store holds: it must be read again before anything else is said.
+    closed_ = status;
+    failed_ = true;
+    if (const std::shared_ptr<TrainingRun> active = ActiveRun()) active->Cancel(status);
+    return status;
+  }
+  for (const Snapshot<Scalar>* snapshot : change->snapshots) {
+    std::erase(kept_versions_, snapshot->model_version);
+    kept_versions_.push_back(snapshot->model_version);
+  }
+  for (const int64_t version : change->dropped_versions) std::erase(kept_versions_, version);
+  if (change->learner != nullptr) learner_kept_ = true;
+  if (change->online_step != nullptr) learner_kept_ = false;
+  if (change->answer != nullptr) NoteAnswer(std::move(answer));
+  Touch(change->time);
+  return absl::OkStatus();
+}
+
+template <typename Scalar>
+void Session<Scalar>::Apply(const std::function<void()>& effect) {
+  try {
+    effect();
+  } catch (const std::bad_alloc&) {
+    closed_ = Error(absl::StatusCode::kUnavailable, "MEMORY_LIMIT",
+                    "the server ran out of memory; the session is opened anew from what was kept");
+    failed_ = environment_.store->durable();
+    throw;
+  }
+}
+
+template <typename Scalar>
+void Session<Scalar>::NoteAnswer(RequestAnswer answer) {
+  answers_.push_back(std::move(answer));
+  if (std::ssize(answers_) > kMaxKeptAnswers) answers_.pop_front();
+}
+
+template <typename Scalar>
+absl::Status Session<Scalar>::KeepAnswer(const ChangeRequest& request) {
+  const std::lock_guard commit(commit_mutex_);
+  if (absl::Status status = CheckOpen(); !status.ok()) return status;
+  const absl::StatusOr<bool> answered = Recall(request);
+  if (!answered.ok() || *answered) return answered.status();
+  SessionChange<Scalar> change = NewChange();
+  return Commit(&change, request);
+}
+
+template <typename Scalar>
+absl::Status Session<Scalar>::Export(const std::string& path) const {
+  const std::lock_guard commit(commit_mutex_);
+  if (absl::Status status = CheckOpen(); !status.ok()) return status;
+  return log_->Export(path);
+}
+
+template <typename Scalar>
+void Session<Scalar>::NoteCheckpoint(Clock::time_point begin) {
+  const Clock::time_point end = Clock::now();
+  const auto rest = std::chrono::duration_cast<Clock::duration>((end - begin) / kCheckpointShare);
+  next_checkpoint_ = end + std::max<Clock::duration>(environment_.checkpoint_interval, rest);
+}
+
+template <typename Scalar>
+bool Session<Scalar>::CheckpointDue() const {
+  return Clock::now() >= next_checkpoint_.load();
+}
+
+template class Session<float>;
+template class Session<double>;
+
+}  // namespace backprop::server

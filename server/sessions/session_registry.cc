@@ -1,0 +1,276 @@
+#include "server/sessions/session_registry.h"
+
+#include <algorithm>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
+#include "core/initial_parameters.h"
+
+namespace backprop::server {
+namespace {
+
+absl::Status NotFound(const std::string& id) {
+  return Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND",
+               absl::StrCat("there is no session `", id, "`; ListSessions names those there are"));
+}
+
+bool HasFailed(const AnySession& any) {
+  return std::visit([](const auto& session) { return session->failed(); }, any);
+}
+
+}  // namespace
+
+absl::Status SessionRegistry::Load() {
+  const absl::StatusOr<std::vector<std::string>> ids = environment_.store->List();
+  if (!ids.ok()) return ids.status();
+  const std::lock_guard lock(mutex_);
+  for (const std::string& id : *ids) sessions_.emplace(id, Entry{});
+  return absl::OkStatus();
+}
+
+std::vector<std::pair<std::string, absl::Status>> SessionRegistry::ResumeTraining() {
+  const absl::StatusOr<std::vector<std::string>> ids = environment_.store->ListUnfinished();
+  if (!ids.ok()) return {{"", ids.status()}};
+  std::vector<std::pair<std::string, absl::Status>> failed;
+  for (const std::string& id : *ids) {
+    if (absl::Status status = Find(id).status(); !status.ok()) failed.emplace_back(id, std::move(status));
+  }
+  return failed;
+}
+
+SessionRegistry::Entry* SessionRegistry::Await(const std::string& id, std::unique_lock<std::mutex>* lock) {
+  auto found = sessions_.find(id);
+  while (found != sessions_.end() && found->second.busy) {
+    freed_.wait(*lock);
+    found = sessions_.find(id);
+  }
+  return found == sessions_.end() ? nullptr : &found->second;
+}
+
+absl::StatusOr<AnySession> SessionRegistry::Enter(const std::string& id, const ChangeRequest& request,
+                                                  const Make& make) {
+  std::unique_lock lock(mutex_);
+  if (Await(id, &lock) != nullptr) {
+    lock.unlock();
+    if (!request.id.empty()) {
+      // The same request may have made it, in an earlier life of the server.
+      absl::StatusOr<AnySession> session = Find(id);
+      if (!session.ok()) return session;
+      const absl::StatusOr<bool> answered =
+          std::visit([&](const auto& typed) { return typed->WasAnswered(request); }, *session);
+      if (!answered.ok()) return answered.status();
+      if (*answered) return session;
+    }
+    return Error(absl::StatusCode::kAlreadyExists, "SESSION_ALREADY_EXISTS",
+                 absl::StrCat("session `", id, "` is there already; choose another id or delete it"));
+  }
+  if (sessions_.size() >= limits_.max_sessions) {
+    return Error(absl::StatusCode::kResourceExhausted, "SESSION_LIMIT",
+                 absl::StrCat("the server has ", limits_.max_sessions,
+                              " sessions, its limit; delete one, or raise --max-sessions"));
+  }
+  Entry& entry = sessions_.emplace(id, Entry{.busy = true}).first->second;
+  lock.unlock();
+  absl::StatusOr<AnySession> session = absl::UnknownError("");
+  absl::Cleanup settle = [&] {  // Also when memory runs out.
+    lock.lock();
+    entry.busy = false;
+    entry.last_use = ++use_count_;
+    if (session.ok()) {
+      entry.open = *session;
+    } else {
+      sessions_.erase(id);
+    }
+    freed_.notify_all();
+  };
+  while (open_count() >= limits_.max_open_sessions && CloseIdle()) continue;
+  session = make();
+  std::move(settle).Invoke();  // Before `session` is moved out.
+  return session;
+}
+
+template <typename Scalar>
+absl::StatusOr<AnySession> SessionRegistry::Create(SessionDescription description, Scalings scalings,
+                                                   std::optional<Parameters<Scalar>> parameters,
+                                                   const ChangeRequest& request) {
+  const std::string id = description.id;
+  return Enter(id, request, [&]() -> absl::StatusOr<AnySession> {
+    Snapshot<Scalar> snapshot{parameters ? *std::move(parameters) : InitialParameters<Scalar>(description.spec),
+                              std::move(scalings), /*model_version=*/0};
+    return Session<Scalar>::Create(std::move(description), std::move(snapshot), environment_, request);
+  });
+}
+
+absl::StatusOr<AnySession> SessionRegistry::Copy(const std::string& source, const std::string& id,
+                                                 const ChangeRequest& request) {
+  const absl::StatusOr<AnySession> original = Find(source);
+  if (!original.ok()) return original;
+  return Enter(id, request, [&] {
+    return std::visit(
+        [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::StatusOr<AnySession> {
+          return Session<Scalar>::CreateCopy(id, *session, request);
+        },
+        *original);
+  });
+}
+
+absl::StatusOr<AnySession> SessionRegistry::OpenNow(const std::string& id) {
+  absl::StatusOr<AnyOpenedSession> opened = environment_.store->Open(id);
+  if (!opened.ok()) return opened.status();
+  return std::visit(
+      [&]<typename Scalar>(OpenedSession<Scalar>& typed) -> absl::StatusOr<AnySession> {
+        return Session<Scalar>::Open(std::move(typed), environment_);
+      },
+      *opened);
+}
+
+absl::StatusOr<AnySession> SessionRegistry::Find(const std::string& id) {
+  std::unique_lock lock(mutex_);
+  Entry* const entry = Await(id, &lock);
+  if (entry == nullptr) return NotFound(id);
+  entry->last_use = ++use_count_;
+  if (entry->open && !HasFailed(*entry->open)) return *entry->open;
+  entry->busy = true;
+  std::optional<AnySession> failed = std::exchange(entry->open, std::nullopt);
+  lock.unlock();
+  absl::StatusOr<AnySession> session = absl::UnknownError("");
+  absl::Cleanup settle = [&] {
+    lock.lock();
+    entry->busy = false;
+    if (session.ok()) entry->open = *session;
+    if (absl::IsNotFound(session.status())) sessions_.erase(id);
+    freed_.notify_all();
+  };
+  // Its log must be gone before there is another.
+  const bool reopened = failed.has_value();
+  if (failed) std::visit([](const auto& typed) { typed->Close(absl::UnavailableError("opened anew")); }, *failed);
+  failed.reset();
+  while (open_count() >= limits_.max_open_sessions && CloseIdle()) continue;
+  session = OpenNow(id);
+  if ((reopened || !session.ok()) && environment_.report_storage) environment_.report_storage(id, session.status());
+  std::move(settle).Invoke();  // Before `session` is moved out.
+  return session;
+}
+
+absl::StatusOr<std::unique_ptr<TransferFile>> SessionRegistry::Export(const std::string& id) {
+  const absl::StatusOr<AnySession> session = Find(id);
+  if (!session.ok()) return session.status();
+  absl::StatusOr<std::unique_ptr<TransferFile>> file = NewTransfer();
+  if (!file.ok()) return file;
+  absl::Status status = std::visit([&](const auto& typed) { return typed->Export((*file)->path()); }, *session);
+  if (!status.ok()) return status;
+  return file;
+}
+
+absl::StatusOr<AnySession> SessionRegistry::Import(const TransferFile& file, const std::string& id) {
+  return Enter(id, {}, [&]() -> absl::StatusOr<AnySession> {
+    if (absl::Status status = environment_.store->Import(file.path(), id); !status.ok()) return status;
+    absl::StatusOr<AnySession> session = OpenNow(id);
+    // A session that cannot be opened here, for want of memory, is not made.
+    if (!session.ok()) environment_.store->Delete(id, nullptr).IgnoreError();
+    return session;
+  });
+}
+
+absl::Status SessionRegistry::Delete(const std::string& id, const ChangeRequest& request) {
+  if (!request.id.empty()) {
+    const absl::StatusOr<std::optional<RequestAnswer>> answer = environment_.store->FindDeletion(request.id);
+    if (!answer.ok()) return answer.status();
+    if (*answer && (*answer)->request_hash == request.hash) return absl::OkStatus();
+    if (*answer) return InvalidField("request_id", "was used for another request before; choose a new id");
+  }
+  std::unique_lock lock(mutex_);
+  Entry* const entry = Await(id, &lock);
+  if (entry == nullptr) return NotFound(id);
+  entry->busy = true;
+  const std::optional<AnySession> session = entry->open;
+  if (environment_.store->durable()) entry->open.reset();  // Should the store fail, it is opened anew.
+  lock.unlock();
+  if (session) {
+    const absl::Status reason =
+        Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND", absl::StrCat("session `", id, "` was deleted"));
+    std::visit([&](const auto& typed) { typed->Close(reason); }, *session);
+  }
+  const RequestAnswer answer{.request_id = request.id, .request_hash = request.hash, .answer = ""};
+  absl::Status deleted = environment_.store->Delete(id, request.id.empty() ? nullptr : &answer);
+  lock.lock();
+  entry->busy = false;
+  if (deleted.ok()) sessions_.erase(id);
+  freed_.notify_all();
+  return deleted;
+}
+
+absl::StatusOr<SessionState> SessionRegistry::Describe(const std::string& id) {
+  std::unique_lock lock(mutex_);
+  Entry* const entry = Await(id, &lock);
+  if (entry == nullptr) return NotFound(id);
+  if (entry->open) {
+    const AnySession session = *entry->open;
+    lock.unlock();
+    return std::visit([](const auto& typed) { return typed->state(); }, session);
+  }
+  entry->busy = true;
+  lock.unlock();
+  absl::StatusOr<SessionState> state = environment_.store->Describe(id);
+  lock.lock();
+  entry->busy = false;
+  freed_.notify_all();
+  return state;
+}
+
+std::vector<SessionState> SessionRegistry::List(const std::string& after, size_t limit,
+                                                const std::function<bool(const SessionState&)>& matches) {
+  std::vector<SessionState> list;
+  std::string id = after;
+  while (list.size() < limit) {
+    {
+      const std::lock_guard lock(mutex_);
+      const auto next = sessions_.upper_bound(id);
+      if (next == sessions_.end()) break;
+      id = next->first;
+    }
+    absl::StatusOr<SessionState> state = Describe(id);
+    if (state.ok() && matches(*state)) list.push_back(*std::move(state));
+  }
+  return list;
+}
+
+bool SessionRegistry::CloseIdle() {
+  if (!environment_.store->durable()) return false;
+  std::unique_lock lock(mutex_);
+  Entry* idle = nullptr;
+  for (auto& [id, entry] : sessions_) {
+    // Whom nobody else holds nobody can come to hold: that needs the lock. Its training run would hold it.
+    const bool unused =
+        !entry.busy && entry.open && std::visit([](const auto& typed) { return typed.use_count() == 1; }, *entry.open);
+    if (unused && (idle == nullptr || entry.last_use < idle->last_use)) idle = &entry;
+  }
+  if (idle == nullptr) return false;
+  idle->busy = true;
+  std::optional<AnySession> session = std::exchange(idle->open, std::nullopt);
+  lock.unlock();
+  session.reset();
+  lock.lock();
+  idle->busy = false;
+  freed_.notify_all();
+  return true;
+}
+
+size_t SessionRegistry::count() const {
+  const std::lock_guard lock(mutex_);
+  return sessions_.size();
+}
+
+size_t SessionRegistry::open_count() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<size_t>(
+      std::count_if(sessions_.begin(), sessions_.end(), [](const auto& named) { return named.second.open; }));
+}
+
+template absl::StatusOr<AnySession> SessionRegistry::Create(SessionDescription, Scalings,
+                                                            std::optional<Parameters<float>>, const ChangeRequest&);
+template absl::StatusOr<AnySession> SessionRegistry::Create(SessionDescription, Scalings,
+                                                            std::optional<Parameters<double>>, const ChangeRequest&);
+
+}  // namespace backprop::server

@@ -1,0 +1,58 @@
+#include "server/storage/ephemeral_store.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
+
+namespace backprop::server {
+namespace {
+
+absl::Status NoFiles() {
+  return Error(absl::StatusCode::kFailedPrecondition, "EPHEMERAL",
+               "--ephemeral keeps no files; start the server with --data-dir to back up and restore sessions");
+}
+
+absl::Status NotFound(const std::string& id) {
+  return Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND", absl::StrCat("there is no session `", id, "`"));
+}
+
+template <typename Scalar>
+class EphemeralLog final : public SessionLog<Scalar> {
+ public:
+  absl::Status Commit(const SessionChange<Scalar>&) override { return absl::OkStatus(); }
+  absl::Status ReadPatterns(const std::function<absl::Status(int64_t, const Patterns<Scalar>&)>&) override {
+    return absl::OkStatus();
+  }
+  absl::Status Export(const std::string&) override { return NoFiles(); }
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SessionLog<float>>> EphemeralStore::Create(const std::string&,
+                                                                          const SessionChange<float>&) {
+  return std::make_unique<EphemeralLog<float>>();
+}
+
+absl::StatusOr<std::unique_ptr<SessionLog<double>>> EphemeralStore::Create(const std::string&,
+                                                                           const SessionChange<double>&) {
+  return std::make_unique<EphemeralLog<double>>();
+}
+
+absl::StatusOr<AnyOpenedSession> EphemeralStore::Open(const std::string& id) { return NotFound(id); }
+
+absl::StatusOr<SessionState> EphemeralStore::Describe(const std::string& id) { return NotFound(id); }
+
+absl::Status EphemeralStore::Delete(const std::string&, const RequestAnswer*) { return absl::OkStatus(); }
+
+absl::StatusOr<std::optional<RequestAnswer>> EphemeralStore::FindDeletion(const std::string&) {
+  return std::optional<RequestAnswer>();
+}
+
+absl::StatusOr<std::unique_ptr<TransferFile>> EphemeralStore::NewTransfer() { return NoFiles(); }
+
+absl::Status EphemeralStore::Import(const std::string&, const std::string&) { return NoFiles(); }
+
+absl::StatusOr<std::vector<std::string>> EphemeralStore::List() { return std::vector<std::string>(); }
+
+absl::StatusOr<std::vector<std::string>> EphemeralStore::ListUnfinished() { return std::vector<std::string>(); }
+
+}  // namespace backprop::server

@@ -1,0 +1,25 @@
+#include "server/storage/session_schema.h"
+
+#include "server/storage/record_file.h"
+
+namespace backprop::server {
+namespace {
+
+void CreateTables(RecordFile* file) {
+  // Without rowid: the head and what changes with it stand on one page of a small session.
+  file->Execute(
+      "CREATE TABLE record (kind INTEGER NOT NULL, key INTEGER NOT NULL, data BLOB NOT NULL,"
+      " checksum INTEGER NOT NULL, PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID");
+  // With rowid: small batches stand in the leaves, one behind the other.
+  file->Execute(
+      "CREATE TABLE patterns (key INTEGER PRIMARY KEY, data BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT");
+}
+
+}  // namespace
+
+const Migrations& SessionMigrations() {
+  static const Migrations* const migrations = new Migrations{CreateTables};
+  return *migrations;
+}
+
+}  // namespace backprop::server

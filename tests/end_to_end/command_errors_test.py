@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""Commands that fail: exit code 1, nothing on standard output, and on standard error what is wrong, all of it."""
+
+import array
+import pathlib
+import socket
+import tempfile
+import unittest
+
+import pattern_files
+from processes import PATIENCE_S, Client, Server
+
+NETWORK = ("--layers", "12,3", "--task", "multiway")
+
+
+class CommandErrorsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        pattern_files.write_all(cls.folder, 9)
+        cls.client = Client(cls.enterClassContext(Server()).address, cls.folder)
+        cls.client.message("create", "there", *NETWORK)
+        cls.client.message("append", "there", "images.csv", "--header", "--targets", "bright")
+        cls.client.message("create", "empty", *NETWORK)
+
+    def assert_fails(self, start: str, *arguments: str) -> None:
+        """In text and JSON alike."""
+        for output in ("text", "json"):
+            error = self.client.error("--output", output, *arguments)
+            self.assertTrue(error.startswith("error: " + start), error)
+
+    def test_every_violation_has_its_line_and_field(self) -> None:
+        lines = self.client.error("create", "bad", "--layers", "0,0,1", "--task", "multiway").splitlines()
+        self.assertTrue(lines[0].startswith("error: INVALID_ARGUMENT: "), lines)
+        self.assertEqual([line.split(": ")[0] for line in lines[1:]], [
+            "  session.network.input_unit_count",
+            "  session.network.hidden_layers[0].unit_count",
+            "  session.network.output_unit_count"])
+        lines = self.client.error("train", "there", "--epochs", "0", "--step-size", "-1").splitlines()
+        self.assertEqual({line.split(": ")[0] for line in lines[1:]}, {"  epoch_count", "  options.step_size"})
+
+    def test_what_is_not_there(self) -> None:
+        for command in (["describe", "nothing"], ["delete", "nothing"], ["copy", "nothing", "new"], ["runs", "nothing"],
+                        ["append", "nothing", "images.csv"], ["train", "nothing", "--epochs", "1"],
+                        ["predict", "nothing", "images.csv"], ["evaluate", "there", "--set", "nothing"],
+                        ["gradient", "there", "--set", "nothing"], ["scale", "there", "--set", "nothing"],
+                        ["parameters", "nothing"], ["parameters", "there", "--model-version", "5"],
+                        ["watch", "there"], ["cancel", "there"], ["watch", "sessions/there/trainingRuns/run-9"],
+                        ["train", "empty", "--epochs", "1"], ["append", "there", "nothing.csv"],
+                        ["parameters", "there", "--set-from", "nothing.npy"]):
+            with self.subTest(" ".join(command)):
+                self.assert_fails("NOT_FOUND: ", *command)
+
+    def test_an_id_in_use(self) -> None:
+        self.assert_fails("ALREADY_EXISTS: ", "create", "there", *NETWORK)
+        self.assert_fails("ALREADY_EXISTS: ", "copy", "there", "empty")
+
+    def test_wrong_flags(self) -> None:
+        for command in ([], ["nonsense"], ["create", "new"], ["create", "new", "--layers", "3", "--task", "multiway"],
+                        ["create", "new", *NETWORK, "--hidden", "sine"], ["train", "there"],
+                        ["train", "there", "--epochs", "1", "--batch-size", "none"],
+                        ["train", "there", "--epochs", "1", "--optimizer", "ascent", "--beta1", "0.5"],
+                        ["append", "there", "images.npy"], ["health", "--output", "xml"],
+                        ["create", "NotAnId", *NETWORK]):
+            with self.subTest(" ".join(command)):
+                error = self.client.error(*command)
+                self.assertTrue(error.startswith("error: INVALID_ARGUMENT: "), error)
+
+    def test_an_unknown_command_is_named(self) -> None:
+        self.assertIn('there is no command "nonsense"', self.client.error("nonsense"))
+        self.assertIn("there is no command", self.client.error("--timeout", "5", "trian", "there"))
+
+    def test_a_timeout_is_a_positive_number_of_seconds(self) -> None:
+        for timeout in ("nan", "0", "-1", "inf", "soon"):
+            self.assertIn("must be a number of seconds", self.client.error("--timeout", timeout, "health"))
+
+    def test_numbers_out_of_range_are_named_as_they_were_given(self) -> None:
+        large = "9" * 20
+        append = ("append", "there", "images.csv")
+        for command, said in (((*append, "--count", "0"), "from 1 to 9223372036854775807, but is 0"),
+                              (("predict", "there", "images.csv", "--count", "-1"), "from 0 to "),
+                              (("train", "there", "--epochs", large), f"but is {large}"),
+                              (("train", "there", "--epochs", "1", "--patience", large), f"but is {large}"),
+                              (("evaluate", "there", "--model-version", large), f"but is {large}"),
+                              (("rollback", "there", large), f"but is {large}")):
+            with self.subTest(" ".join(command)):
+                error = self.client.error(*command)
+                self.assertIn("must be a whole number from ", error)
+                self.assertIn(said, error)
+
+    def test_a_damaged_file_is_called_by_its_name(self) -> None:
+        packed = bytearray((self.folder / "images-idx3-ubyte.gz").read_bytes())
+        packed[-6] ^= 0x55  # In the checksum at the end.
+        (self.folder / "damaged-idx3-ubyte.gz").write_bytes(packed)
+        error = self.client.error("append", "there", "damaged-idx3-ubyte.gz", "--labels", "labels-idx1-ubyte.gz")
+        self.assertRegex(error, "^error: DATA_LOSS: damaged-idx3-ubyte.gz: damaged gzip data: incorrect data check")
+
+    def test_a_refused_row_is_found_by_where_its_batch_begins(self) -> None:
+        count = 140_000
+        self.client.message("create", "far", "--layers", "1,1", "--task", "binary")
+        for name, bad in (("inputs.npy", None), ("targets.npy", 131_075)):
+            numbers = array.array("f", [0]) * count
+            if bad is not None:
+                numbers[bad] = 2
+            pattern_files.write_npy(self.folder / name, "<f4", (count, 1), numbers.tobytes())
+        error = self.client.error("append", "far", "inputs.npy", "--labels", "targets.npy")
+        self.assertRegex(error, r"^error: INVALID_ARGUMENT: .*row 3")
+        self.assertIn("(rows are counted from 0 in the batch that begins at pattern 131072)", error)
+        self.assertNotIn("repeat the command", error)
+
+    def test_two_first_appends_with_other_class_names_leave_one_naming(self) -> None:
+        self.client.message("create", "raced", "--layers", "1,2", "--task", "multiway")
+        for name in ("cat", "dog"):
+            (self.folder / f"{name}.csv").write_text("".join(f"{row},{name}{row % 2}\n" for row in range(1000)))
+        racers = [self.client.start("append", "raced", f"{name}.csv") for name in ("cat", "dog")]
+        errors = [racer.communicate(timeout=PATIENCE_S)[1] for racer in racers]
+        self.assertEqual(sorted(racer.returncode for racer in racers), [0, 1], errors)
+        winner = "cat" if racers[0].returncode == 0 else "dog"
+        session, pattern_set = self.client.json("describe", "raced")
+        self.assertEqual(session["network"]["outputNames"], [f"{winner}0", f"{winner}1"])
+        self.assertEqual(pattern_set["patternCount"], "1000")
+
+    def test_of_two_appends_of_the_same_patterns_each_stores_all_or_says_so(self) -> None:
+        self.client.message("create", "doubled", "--layers", "1,1", "--task", "regression")
+        (self.folder / "doubled.csv").write_text("1,2\n" * 30000)  # One batch.
+        for number in range(5):
+            append = ("append", "doubled", "doubled.csv", "--set", f"set-{number}")
+            writers = [self.client.start(*append) for _ in range(2)]
+            errors = [writer.communicate(timeout=PATIENCE_S)[1] for writer in writers]
+            stored = self.client.message("evaluate", "doubled", "--set", f"set-{number}")["patternCount"]
+            self.assertEqual(int(stored), 30000 * [writer.returncode for writer in writers].count(0), errors)
+
+    def test_a_refused_append_leaves_no_class_names(self) -> None:
+        self.client.message("create", "unnamed", "--layers", "12,3", "--task", "multiway")
+        append = ("append", "unnamed", "images.csv", "--header", "--targets", "bright")
+        self.assertRegex(self.client.error(*append, "--offset", "5"), "^error: OUT_OF_RANGE: --offset 5")
+        self.assertRegex(self.client.error(*append, "--set", "Not An Id"), "^error: INVALID_ARGUMENT: ")
+        self.assertNotIn("outputNames", self.client.message("describe", "unnamed")["network"])
+
+    def test_one_violation_is_said_once(self) -> None:
+        self.assertEqual(len(self.client.error("train", "there", "--epochs", "0").splitlines()), 1)
+
+    def test_an_append_that_stopped_says_how_to_go_on(self) -> None:
+        text = "x,y\n" + "1,2\n3,4\n" * 50000  # More than one batch.
+        (self.folder / "cut.csv").write_text(text + "1\n")
+        (self.folder / "whole.csv").write_text(text)
+        self.client.message("create", "line", "--layers", "1,1", "--task", "regression")
+        append = ("append", "line", "--header", "--targets", "y", "--set", "cut")
+        error = self.client.error(*append, "cut.csv")
+        self.assertRegex(error, r"\([1-9]\d* patterns before it are stored; repeat the command with --offset 0 to")
+        for _ in range(2):
+            message = self.client.message(*append, "whole.csv", "--offset", "0")
+            self.assertEqual(message["patternCount"], "100000")
+
+    def test_a_bad_row_is_named_and_nothing_of_its_batch_is_stored(self) -> None:
+        header, *rows = (self.folder / "images.csv").read_text().splitlines()
+        rows[5] = rows[5].replace(rows[5].split(",")[2], "wrong")
+        (self.folder / "bad.csv").write_text("\n".join([header, *rows]) + "\n")
+        error = self.client.error("append", "empty", "bad.csv", "--header", "--targets", "bright", "--set", "bad")
+        self.assertRegex(error, r'row 7, column "pixel2": "wrong" is not a number')
+        self.assert_fails("NOT_FOUND: ", "evaluate", "empty", "--set", "bad")
+
+    def test_parameters_of_another_shape_change_nothing(self) -> None:
+        before = self.client.message("parameters", "there")
+        pattern_files.write_npy(self.folder / "short.npy", "<f4", (2,), bytes(8))
+        self.assert_fails("INVALID_ARGUMENT: ", "parameters", "there", "--set-from", "short.npy")
+        (self.folder / "wrong.json").write_text('{"layers": [{"weights": {"rowCount": 1}}]}')
+        self.assert_fails("INVALID_ARGUMENT: ", "parameters", "there", "--set-from", "wrong.json")
+        self.assertEqual(self.client.message("parameters", "there"), before)
+
+    def test_no_server_is_unavailable(self) -> None:
+        # Bound but not listening: connections to it are refused, and nobody else can take it.
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            nobody = Client(f"127.0.0.1:{taken.getsockname()[1]}")
+            for command in (["health"], ["list"], ["train", "there", "--epochs", "1"], ["watch", "there"]):
+                with self.subTest(" ".join(command)):
+                    self.assertRegex(nobody.error(*command), "^error: UNAVAILABLE: ")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+"""How backpropd starts and ends: what it says, its exit codes, and that nothing holds it back."""
+
+import pathlib
+import signal
+import tempfile
+import threading
+import time
+import unittest
+
+import grpc
+
+import pattern_files
+from processes import BACKPROPD, PATIENCE_S, Client, Server, read_line, start
+
+
+def refused(*flags: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a server that does not start."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as error:
+        process = start([BACKPROPD, *flags], stdout=output, stderr=error)
+        try:
+            code = process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
+        output.seek(0)
+        error.seek(0)
+        return code, output.read(), error.read()
+
+
+class ServerProcessTest(unittest.TestCase):
+    def test_it_prints_one_line_when_it_is_ready(self) -> None:
+        with Server() as server:
+            self.assertRegex(server.ready_line, r"^backpropd listening on 127\.0\.0\.1:[1-9]\d*$")
+            self.assertEqual(Client(server.address).text("health"), "SERVING\n")
+            server.process.send_signal(signal.SIGTERM)
+            rest, _ = server.process.communicate(timeout=PATIENCE_S)
+            self.assertEqual((rest, server.process.returncode), ("", 0))
+
+    def test_both_signals_end_it_with_success(self) -> None:
+        for sent_signal in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(sent_signal.name), Server() as server:
+                server.end(sent_signal)
+
+    def test_a_data_directory_has_one_server(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, Server("--data-dir", folder):
+            code, output, error = refused("--listen", "127.0.0.1:0", "--data-dir", folder)
+            self.assertEqual((code, output), (1, ""))
+            self.assertIn(folder, error)
+
+    def test_a_data_directory_that_cannot_be_is_refused(self) -> None:
+        for folder in ("/proc/backpropd", "/dev/null/backpropd"):
+            code, output, error = refused("--listen", "127.0.0.1:0", "--data-dir", folder)
+            self.assertEqual((code, output), (1, ""))
+            self.assertIn(folder, error)
+
+    def test_a_port_in_use_is_refused(self) -> None:
+        with Server() as server:
+            code, output, error = refused("--listen", server.address, "--ephemeral")
+            self.assertEqual((code, output), (1, ""))
+            self.assertIn(f"cannot listen on {server.address}", error)
+            self.assertEqual(Client(server.address).text("health"), "SERVING\n")
+
+    def test_wrong_flags_are_refused(self) -> None:
+        for flags in (["--listen"], ["--nonsense"], ["--ephemeral", "--queue-limit", "0"],
+                      ["--ephemeral", "--listen", "127.0.0.1"], ["--ephemeral", "--listen", "127.0.0.1:99999"]):
+            with self.subTest(" ".join(flags)):
+                code, output, error = refused(*flags)
+                self.assertNotEqual(code, 0)
+                self.assertEqual(output, "")
+                self.assertNotEqual(error, "")
+
+    def test_neither_an_idle_stream_nor_training_holds_up_its_end(self) -> None:
+        drain_timeout_s = 1
+        with tempfile.TemporaryDirectory() as name, Server("--drain-timeout", str(drain_timeout_s)) as server:
+            folder = pathlib.Path(name)
+            pattern_files.write_all(folder, 3000)
+            client = Client(server.address, folder)
+            client.message("create", "busy", "--layers", "12,5,3", "--task", "multiway")
+            client.message("append", "busy", "images-idx3-ubyte.gz", "--labels", "labels-idx1-ubyte.gz")
+            training = client.start("train", "busy", "--epochs", "1000000", "--batch-size", "1")
+            read_line(training)
+            with grpc.insecure_channel(server.address) as channel:
+                over = threading.Event()
+                self.addCleanup(over.set)
+                idle = channel.stream_stream("/backprop.v1.PatternService/AppendPatterns")(self.nothing_until(over))
+                # The health answer comes after the stream is open: both use one connection.
+                health = channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=PATIENCE_S)
+                self.assertNotEqual(health, b"")
+                before = time.monotonic()
+                server.end()
+                took_s = time.monotonic() - before
+                self.assertIn(idle.code(), (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE))
+            _, error = training.communicate(timeout=PATIENCE_S)
+            self.assertEqual(training.returncode, 1)
+            self.assertRegex(error, "error: (CANCELLED|UNAVAILABLE): ")
+            # Generous for a machine under load, and yet far below what either would take of its own.
+            self.assertLess(took_s, drain_timeout_s + 15)
+
+    @staticmethod
+    def nothing_until(over: threading.Event):
+        """Requests of a stream that stays open and silent."""
+        over.wait(PATIENCE_S)
+        yield from ()
+
+
+if __name__ == "__main__":
+    unittest.main()

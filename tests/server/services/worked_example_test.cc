@@ -1,0 +1,169 @@
+// The worked example of Jacobs (2008), every number of eq. 16-25, asked of the server in FLOAT64.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "tests/server/services/test_server.h"
+
+namespace backprop::server {
+namespace {
+
+// Three decimals, as the note prints its numbers.
+double Rounded(double value) { return std::round(value * 1000) / 1000; }
+
+class WorkedExampleTest : public testing::Test {
+ protected:
+  WorkedExampleTest() {
+    Must(server_.sessions, &SessionStub::CreateSession, R"pb(
+      session_id: 'note'
+      session {
+        network {
+          input_unit_count: 2
+          hidden_layers { unit_count: 2 }
+          output_unit_count: 2
+          task: TASK_REGRESSION
+          precision: PRECISION_FLOAT64
+        }
+      }
+      parameters {
+        layers {
+          weights {
+            row_count: 2
+            column_count: 2
+            double_values: [ 1, 1, 1, 2 ]
+          }
+          biases {
+            row_count: 2
+            column_count: 1
+            double_values: [ 1, 1 ]
+          }
+        }
+        layers {
+          weights {
+            row_count: 2
+            column_count: 2
+            double_values: [ 1, -1, 1, -1 ]
+          }
+          biases {
+            row_count: 2
+            column_count: 1
+            double_values: [ 1, 1 ]
+          }
+        }
+      })pb");
+    answer_ = Must(server_.derivatives, &DerivativeStub::ComputeGradient, R"pb(
+      session: 'sessions/note'
+      patterns {
+        inputs {
+          row_count: 1
+          column_count: 2
+          double_values: [ 1, 2 ]
+        }
+        targets {
+          row_count: 1
+          column_count: 2
+          double_values: [ 1, 0 ]
+        }
+      })pb");
+  }
+
+  double Weight(int layer, int i, int j) const {
+    const v1::Matrix& weights = answer_.gradient().layers(layer).weights();
+    return weights.double_values((i - 1) * weights.column_count() + j - 1);
+  }
+  double Bias(int layer, int i) const { return answer_.gradient().layers(layer).biases().double_values(i - 1); }
+
+  TestServer server_;
+  v1::ComputeGradientResponse answer_;
+  // The note's quantities: activations of the hidden units, their derivatives, the outputs and the two differences.
+  const double h1_ = 1 / (1 + std::exp(-4.0)), h2_ = 1 / (1 + std::exp(-6.0));
+  const double y_ = h1_ - h2_ + 1;
+  const double e1_ = 1.0 - y_, e2_ = 0.0 - y_;
+  static constexpr double kTolerance = 1e-12;  // A dozen roundings of numbers of about 1.
+};
+
+TEST_F(WorkedExampleTest, OutputsAreThoseOfTheNote) {
+  const auto prediction = Must(server_.predictions, &PredictionStub::Predict,
+                               "session: 'sessions/note' inputs { row_count: 1 column_count: 2 values: [1, 2] }");
+  ASSERT_EQ(prediction.outputs().double_values_size(), 2);
+  EXPECT_NEAR(prediction.outputs().double_values(0), y_, kTolerance);
+  EXPECT_NEAR(prediction.outputs().double_values(1), y_, kTolerance);
+  EXPECT_EQ(Rounded(prediction.outputs().double_values(0)), 0.984);
+}
+
+TEST_F(WorkedExampleTest, LogLikelihoodIsEquation3) {
+  EXPECT_NEAR(answer_.log_likelihood(), -(e1_ * e1_ + e2_ * e2_) / 2, kTolerance);
+}
+
+TEST_F(WorkedExampleTest, OutputBiasesAreTheDifferences) {
+  EXPECT_NEAR(Bias(1, 1), e1_, kTolerance);
+  EXPECT_NEAR(Bias(1, 2), e2_, kTolerance);
+  EXPECT_EQ(Rounded(Bias(1, 1)), Rounded(1.0 - 0.984));
+  EXPECT_EQ(Rounded(Bias(1, 2)), Rounded(0.0 - 0.984));
+}
+
+TEST_F(WorkedExampleTest, HiddenToOutputWeightsAreEquations16To19) {
+  EXPECT_NEAR(Weight(1, 1, 1), e1_ * h1_, kTolerance);  // (16)
+  EXPECT_NEAR(Weight(1, 1, 2), e1_ * h2_, kTolerance);  // (17)
+  EXPECT_NEAR(Weight(1, 2, 1), e2_ * h1_, kTolerance);  // (18)
+  EXPECT_NEAR(Weight(1, 2, 2), e2_ * h2_, kTolerance);  // (19)
+  // From the note's numbers of three digits, whose rounding moves the products by less than 1e-3.
+  EXPECT_NEAR(Weight(1, 1, 1), (1.0 - 0.984) * 0.982, 1e-3);
+  EXPECT_NEAR(Weight(1, 1, 2), (1.0 - 0.984) * 0.998, 1e-3);
+  EXPECT_NEAR(Weight(1, 2, 1), (0.0 - 0.984) * 0.982, 1e-3);
+  EXPECT_NEAR(Weight(1, 2, 2), (0.0 - 0.984) * 0.998, 1e-3);
+}
+
+TEST_F(WorkedExampleTest, HiddenBiasesAreEquations20And21) {
+  EXPECT_NEAR(Bias(0, 1), (e1_ * 1 + e2_ * 1) * h1_ * (1 - h1_), kTolerance);    // (20)
+  EXPECT_NEAR(Bias(0, 2), (e1_ * -1 + e2_ * -1) * h2_ * (1 - h2_), kTolerance);  // (21)
+  EXPECT_NEAR(Bias(0, 1), (1.0 - 0.984 + 0.0 - 0.984) * 0.982 * (1 - 0.982), 1e-3);
+  EXPECT_NEAR(Bias(0, 2), -(1.0 - 0.984 + 0.0 - 0.984) * 0.998 * (1 - 0.998), 1e-3);
+}
+
+TEST_F(WorkedExampleTest, InputToHiddenWeightsAreEquations22To25) {
+  const double first = (e1_ + e2_) * h1_ * (1 - h1_), second = -(e1_ + e2_) * h2_ * (1 - h2_);
+  EXPECT_NEAR(Weight(0, 1, 1), first * 1.0, kTolerance);   // (22)
+  EXPECT_NEAR(Weight(0, 1, 2), first * 2.0, kTolerance);   // (23)
+  EXPECT_NEAR(Weight(0, 2, 1), second * 1.0, kTolerance);  // (24)
+  EXPECT_NEAR(Weight(0, 2, 2), second * 2.0, kTolerance);  // (25)
+  EXPECT_NEAR(Weight(0, 1, 2), (1.0 - 0.984 + 0.0 - 0.984) * 0.982 * (1 - 0.982) * 2.0, 1e-3);
+  EXPECT_NEAR(Weight(0, 2, 2), -(1.0 - 0.984 + 0.0 - 0.984) * 0.998 * (1 - 0.998) * 2.0, 1e-3);
+}
+
+TEST_F(WorkedExampleTest, OneStepMovesEveryParameterByEquation15) {
+  Append(server_, R"pb(
+    session: 'sessions/note'
+    pattern_set: 'one'
+    patterns {
+      inputs {
+        row_count: 1
+        column_count: 2
+        double_values: [ 1, 2 ]
+      }
+      targets {
+        row_count: 1
+        column_count: 2
+        double_values: [ 1, 0 ]
+      }
+    })pb");
+  Collect(server_.training, &TrainingStub::RunEpochs, R"pb(
+    session: 'sessions/note'
+    pattern_set: 'one'
+    epoch_count: 1
+    options { reduction: REDUCTION_SUM step_size: 0.1 })pb");
+  const auto before = Must(server_.sessions, &SessionStub::GetParameters, "name: 'sessions/note' model_version: 0");
+  const auto after = Must(server_.sessions, &SessionStub::GetParameters, "name: 'sessions/note'");
+  for (int layer = 0; layer < 2; ++layer) {
+    for (int k = 0; k < 4; ++k) {
+      EXPECT_NEAR(after.layers(layer).weights().double_values(k),
+                  before.layers(layer).weights().double_values(k) +
+                      0.1 * answer_.gradient().layers(layer).weights().double_values(k),
+                  kTolerance);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace backprop::server

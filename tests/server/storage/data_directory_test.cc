@@ -1,0 +1,223 @@
+// A store and its directory: who may use it, what is in it, and files of other versions.
+#include "server/storage/data_directory.h"
+
+#include <sys/stat.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/storage/record_file.h"
+#include "server/storage/sqlite_store.h"
+#include "tests/server/storage/workload.h"
+
+namespace backprop::server {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+namespace fs = std::filesystem;
+
+std::unique_ptr<SqliteStore> OpenStore(const std::string& path, const Migrations* migrations = nullptr) {
+  auto store = SqliteStore::OpenDirectory(path, {.migrations = migrations});
+  EXPECT_TRUE(store.ok()) << store.status();
+  return *std::move(store);
+}
+
+TEST(DataDirectoryTest, IsMadeForItsOwnerAlone) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.PathOf("a/b/c");
+  OpenStore(path);
+  struct stat info = {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0700U);
+}
+
+TEST(DataDirectoryTest, HasOneStoreAtATime) {
+  const TemporaryDirectory directory;
+  auto first = OpenStore(directory.path());
+  const absl::Status second = SqliteStore::OpenDirectory(directory.path()).status();
+  EXPECT_EQ(second.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReasonOf(second), "DATA_DIRECTORY_IN_USE");
+  EXPECT_THAT(std::string(second.message()), HasSubstr(directory.path()));
+  first.reset();
+  EXPECT_TRUE(SqliteStore::OpenDirectory(directory.path()).ok());
+}
+
+TEST(DataDirectoryTest, SaysWhyItCannotBeUsed) {
+  const TemporaryDirectory directory;
+  std::ofstream(directory.PathOf("file")) << "x";
+  // Read-only for root as well: /proc.
+  for (const std::string& path : {directory.PathOf("file"), directory.PathOf("file/below"), std::string("/proc"),
+                                  std::string("/proc/backpropd")}) {
+    const absl::Status status = SqliteStore::OpenDirectory(path).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+    EXPECT_EQ(ReasonOf(status), "STORAGE_FAILED");
+    EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+  }
+}
+
+TEST(DataDirectoryTest, ListsTenThousandSessionsInNoTime) {
+  const TemporaryDirectory directory;
+  OpenStore(directory.path());
+  for (int i = 0; i < 10'000; ++i) std::ofstream(directory.PathOf(absl::StrCat("s-", i, ".session")));
+  for (int i = 0; i < 10; ++i) std::ofstream(directory.PathOf(absl::StrCat("s-", i, ".running")));
+  const auto start = std::chrono::steady_clock::now();
+  auto store = OpenStore(directory.path());
+  EXPECT_EQ(store->List().value().size(), 10'000U);
+  EXPECT_EQ(store->ListUnfinished().value().size(), 10U);
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  EXPECT_LT(elapsed.count(), 1) << "seconds; about 0.03 when no file is opened";
+}
+
+TEST(DataDirectoryTest, ListsIdsInOrderAndNothingElse) {
+  const TemporaryDirectory directory;
+  auto store = OpenStore(directory.path());
+  for (const char* id : {"b", "a-b", "a"}) Store(store.get(), id, std::vector{FirstChange<float>(id)});
+  for (const char* name : {"notes.txt", "UPPER.session", ".session", "c.running", ".d.new", "e.session-journal"}) {
+    std::ofstream(directory.PathOf(name));
+  }
+  EXPECT_THAT(store->List().value(), ElementsAre("a", "a-b", "b"));
+  EXPECT_THAT(store->ListUnfinished().value(), IsEmpty());
+}
+
+TEST(DataDirectoryTest, WhatAKilledProcessLeftIsRemoved) {
+  const TemporaryDirectory directory;
+  OpenStore(directory.path());
+  for (const char* name : {".a.new", "b.session-journal", "c.running"}) std::ofstream(directory.PathOf(name)) << "x";
+  std::ofstream(directory.PathOf("notes.txt")) << "x";
+  auto store = OpenStore(directory.path());
+  EXPECT_FALSE(fs::exists(directory.PathOf(".a.new")));
+  EXPECT_FALSE(fs::exists(directory.PathOf("b.session-journal")));
+  EXPECT_FALSE(fs::exists(directory.PathOf("c.running")));
+  EXPECT_TRUE(fs::exists(directory.PathOf("notes.txt"))) << "somebody else's";
+}
+
+TEST(DataDirectoryTest, TheMarkerComesAndGoesWithAnUnfinishedRun) {
+  const TemporaryDirectory directory;
+  auto store = OpenStore(directory.path());
+  auto changes = ReferenceWorkload<double>("a");
+  auto log = Store(store.get(), "a", std::vector(changes.begin(), changes.begin() + 12));
+  EXPECT_THAT(store->ListUnfinished().value(), IsEmpty());
+  for (size_t i = 12; i < changes.size(); ++i) {
+    ASSERT_TRUE(log->Commit(changes[i].View()).ok());
+    const bool unfinished = i < 17 || i >= 20;
+    EXPECT_EQ(store->ListUnfinished().value().size(), unfinished ? 1U : 0U) << "change " << i;
+  }
+}
+
+TEST(DataDirectoryTest, OpeningASessionPutsItsMarkerRight) {
+  const TemporaryDirectory directory;
+  auto store = OpenStore(directory.path());
+  Store(store.get(), "a", ReferenceWorkload<double>("a"));
+  Store(store.get(), "b", std::vector{FirstChange<double>("b")});
+  fs::remove(directory.PathOf("a.running"));
+  std::ofstream(directory.PathOf("b.running"));
+  ASSERT_TRUE(store->Open("a").ok());
+  ASSERT_TRUE(store->Open("b").ok());
+  EXPECT_THAT(store->ListUnfinished().value(), ElementsAre("a"));
+}
+
+TEST(SqliteStoreTest, SaysWhatThereIsNotAndWhatThereIs) {
+  const TemporaryDirectory directory;
+  auto store = OpenStore(directory.path());
+  const auto first = FirstChange<double>("a");
+  EXPECT_EQ(store->Open("a").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store->Describe("a").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store->Open("../a").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store->Create("../a", first.View()).status().code(), absl::StatusCode::kInvalidArgument);
+  ASSERT_TRUE(store->Create("a", first.View()).ok());
+  EXPECT_EQ(store->Create("a", first.View()).status().code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST(SqliteStoreTest, KeepsTheNewestDeletions) {
+  const TemporaryDirectory directory;
+  auto store = OpenStore(directory.path());
+  Store(store.get(), "a", std::vector{FirstChange<double>("a")});
+  for (int i = 0; i < kMaxKeptAnswers + 2; ++i) {
+    const RequestAnswer answer{.request_id = absl::StrCat("r-", i), .request_hash = i, .answer = absl::StrCat("a-", i)};
+    ASSERT_TRUE(store->Delete("a", &answer).ok());
+  }
+  store.reset();
+  store = OpenStore(directory.path());
+  EXPECT_EQ(store->FindDeletion("r-1").value(), std::nullopt);
+  const auto oldest = store->FindDeletion("r-2").value();
+  ASSERT_TRUE(oldest.has_value());
+  EXPECT_EQ(oldest->request_hash, 2);
+  EXPECT_EQ(oldest->answer, "a-2");
+  EXPECT_THAT(store->List().value(), IsEmpty());
+}
+
+TEST(SqliteStoreTest, RefusesAChangeThatCouldNotBeOpened) {
+  const TemporaryDirectory directory;
+  auto store = OpenStore(directory.path());
+  std::vector<OwnedChange<double>> good = ReferenceWorkload<double>("a");
+  OwnedChange<double> second_run;
+  second_run.run = good.back().run;
+  second_run.run->number = 3;
+  const OwnedChange<double> bad[] = {
+      {.appends = {{1, 2, StoredPatterns<double>(1, 1)}}},
+      {.appends = {{7, 0, StoredPatterns<double>(1, 1)}}},
+      {.hidden_sets = {5}},
+      NewSet<double>(1, 0),
+      {.reports = {EpochReport()}},
+      {.dropped_runs = {2}},
+      second_run,
+  };
+  for (const OwnedChange<double>& change : bad) {
+    auto log = Store(store.get(), "a", good);
+    EXPECT_EQ(log->Commit(change.View()).code(), absl::StatusCode::kInternal);
+    log.reset();
+    EXPECT_EQ(StoredText(store.get(), "a").value_or("lost"), ExpectedText(good));
+    ASSERT_TRUE(store->Delete("a", nullptr).ok());
+  }
+}
+
+TEST(MigrationTest, AnOlderFileIsBroughtUpToDateAndANewerOneRefused) {
+  const TemporaryDirectory directory;
+  const std::vector<OwnedChange<double>> changes = ReferenceWorkload<double>("a");
+  Store(OpenStore(directory.path()).get(), "a", changes);
+
+  Migrations newer = SessionMigrations();
+  newer.push_back([](RecordFile* file) { file->Execute("CREATE TABLE more (x INTEGER) STRICT"); });
+  newer.push_back([](RecordFile* file) {
+    file->Execute("ALTER TABLE more ADD COLUMN y INTEGER");
+    file->Erase(RecordKind::kAnswer, 1);  // A migration of data.
+  });
+  auto without_answer = changes;
+  without_answer[1].answer.reset();
+  {
+    auto store = OpenStore(directory.path(), &newer);
+    EXPECT_EQ(StoredText(store.get(), "a").value_or("lost"), ExpectedText(without_answer));
+    EXPECT_EQ(StoredText(store.get(), "a").value_or("lost"), ExpectedText(without_answer)) << "and once only";
+  }
+  auto store = OpenStore(directory.path());
+  for (const absl::Status& status : {store->Open("a").status(), store->Describe("a").status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_EQ(ReasonOf(status), "SESSION_FORMAT_TOO_NEW");
+    EXPECT_THAT(std::string(status.message()), HasSubstr("format 3"));
+  }
+}
+
+TEST(MigrationTest, AMigrationThatFailsLeavesTheFileAsItWas) {
+  const TemporaryDirectory directory;
+  const std::vector<OwnedChange<double>> changes = ReferenceWorkload<double>("a");
+  Store(OpenStore(directory.path()).get(), "a", changes);
+  Migrations broken = SessionMigrations();
+  broken.push_back([](RecordFile* file) {
+    file->Erase(RecordKind::kAnswer, 1);
+    file->Execute("CREATE TABLE record (x)");
+  });
+  EXPECT_FALSE(OpenStore(directory.path(), &broken)->Open("a").ok());
+  EXPECT_EQ(StoredText(OpenStore(directory.path()).get(), "a").value_or("lost"), ExpectedText(changes));
+}
+
+}  // namespace
+}  // namespace backprop::server

@@ -1,0 +1,144 @@
+#include "server/storage/sqlite_store.h"
+
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/storage/workload.h"
+
+namespace backprop::server {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+template <typename Scalar>
+class SqliteStoreTest : public testing::Test {
+ protected:
+  using Changes = std::vector<OwnedChange<Scalar>>;
+
+  SqliteStoreTest() { Reopen(); }
+  // As a new process would.
+  void Reopen() {
+    log_.reset();
+    store_.reset();
+    auto store = SqliteStore::OpenDirectory(directory_.path());
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  void Keep(const Changes& changes) { log_ = Store(store_.get(), "a", changes); }
+  absl::Status Commit(const OwnedChange<Scalar>& change) { return log_->Commit(change.View()); }
+  // After another process has opened it.
+  std::string Text() {
+    Reopen();
+    const absl::StatusOr<std::string> text = StoredText(store_.get(), "a");
+    return text.ok() ? *text : text.status().ToString();
+  }
+
+  TemporaryDirectory directory_;
+  std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<SessionLog<Scalar>> log_;
+};
+
+using Scalars = testing::Types<float, double>;
+TYPED_TEST_SUITE(SqliteStoreTest, Scalars);
+
+TYPED_TEST(SqliteStoreTest, KeepsEveryStateOfAWholeLife) {
+  const auto workload = ReferenceWorkload<TypeParam>("a");
+  for (size_t n = 1; n <= workload.size(); ++n) {
+    const std::vector<OwnedChange<TypeParam>> changes(workload.begin(), workload.begin() + static_cast<long>(n));
+    this->Keep(changes);
+    EXPECT_EQ(this->Text(), ExpectedText(changes)) << "after " << n << " changes";
+    ASSERT_TRUE(this->store_->Delete("a", nullptr).ok());
+  }
+}
+
+TYPED_TEST(SqliteStoreTest, GoesOnWhereItWasOpenedAnew) {
+  const auto workload = ReferenceWorkload<TypeParam>("a");
+  this->Keep({workload.front()});
+  for (size_t i = 1; i < workload.size(); ++i) {
+    this->Reopen();
+    auto opened = this->store_->Open("a");
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    this->log_ = std::move(std::get<OpenedSession<TypeParam>>(*opened).log);
+    ASSERT_TRUE(this->Commit(workload[i]).ok());
+  }
+  EXPECT_EQ(this->Text(), ExpectedText(workload));
+}
+
+TYPED_TEST(SqliteStoreTest, KeepsTheNewestAnswers) {
+  std::vector<OwnedChange<TypeParam>> changes = {FirstChange<TypeParam>("a")};
+  for (int i = 0; i < kMaxKeptAnswers + 3; ++i) {
+    changes.push_back({.answer = RequestAnswer{.request_id = absl::StrCat(i), .request_hash = i}});
+  }
+  this->Keep(changes);
+  EXPECT_EQ(this->Text(), ExpectedText(changes));
+}
+
+TYPED_TEST(SqliteStoreTest, KeepsPatternsOfManyRecords) {
+  auto large = NewSet<TypeParam>(1, 3);
+  const int64_t count = (9 << 20) / static_cast<int64_t>(6 * sizeof(TypeParam));  // Bytes of inputs, targets, weight.
+  large.appends.push_back({1, 3, StoredPatterns<TypeParam>(count, 5)});
+  large.appends.push_back({1, 3 + count, StoredPatterns<TypeParam>(1, 6)});
+  const std::vector<OwnedChange<TypeParam>> changes = {FirstChange<TypeParam>("a"), large};
+  this->Keep(changes);
+  EXPECT_TRUE(this->Text() == ExpectedText(changes));  // Texts of megabytes: not printed.
+}
+
+TYPED_TEST(SqliteStoreTest, DescribesWhatItWouldOpen) {
+  const auto workload = ReferenceWorkload<TypeParam>("a");
+  this->Keep({workload.begin(), workload.begin() + 10});
+  this->Reopen();
+  absl::StatusOr<SessionState> state = this->store_->Describe("a");
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->description.id, "a");
+  EXPECT_EQ(state->description.spec, StoredSpec<TypeParam>());
+  EXPECT_EQ(state->description.labels.at("team"), "audio");
+  EXPECT_EQ(state->scalings, StoredSnapshot<TypeParam>(2).scalings);
+  EXPECT_EQ(state->model_version, 4) << "made by an on-line step";
+  EXPECT_EQ(state->update_time.time_since_epoch(), std::chrono::nanoseconds(7));
+  EXPECT_EQ(state->active_training_run, "");
+  ASSERT_TRUE(this->store_->Delete("a", nullptr).ok());
+  this->Keep(workload);
+  this->Reopen();
+  state = this->store_->Describe("a");
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->model_version, 8);
+  EXPECT_EQ(state->active_training_run, "run-2");
+}
+
+TYPED_TEST(SqliteStoreTest, RestoresABackupUnderAnotherId) {
+  const auto workload = ReferenceWorkload<TypeParam>("a");
+  this->Keep(workload);
+  const std::string backup = this->directory_.PathOf("backup");
+  ASSERT_TRUE(this->log_->Export(backup).ok());
+  ASSERT_TRUE(this->Commit(OwnedChange<TypeParam>{.time_ns = 99}).ok()) << "the log is of use behind a backup";
+  ASSERT_TRUE(this->store_->Import(backup, "b").ok());
+  const absl::StatusOr<std::string> text = StoredText(this->store_.get(), "b");
+  auto renamed = workload;
+  for (OwnedChange<TypeParam>& change : renamed) {
+    if (change.description) change.description->id = "b";
+  }
+  EXPECT_EQ(text.value_or("none"), ExpectedText(renamed));
+  const auto unfinished = this->store_->ListUnfinished();
+  EXPECT_THAT(*unfinished, ElementsAre("a", "b"));
+  EXPECT_EQ(this->store_->Import(backup, "b").code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST(TransferTest, NoSessionIsInTheWayOfATransfer) {
+  const TemporaryDirectory directory;
+  auto store = SqliteStore::OpenDirectory(directory.path()).value();
+  const auto transfer = store->NewTransfer().value();
+  ASSERT_TRUE(transfer->Append("bytes").ok());
+  Store(store.get(), "transfer-1", std::vector{FirstChange<double>("transfer-1")});
+  EXPECT_EQ(transfer->Read(100).value(), "bytes");
+  EXPECT_TRUE(std::filesystem::exists(transfer->path()));
+}
+
+}  // namespace
+}  // namespace backprop::server
