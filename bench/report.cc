@@ -18,8 +18,8 @@ std::string Table(const std::vector<Row>& rows) {
   std::string table = "| row | value | goal | holds | medians |\n|---|---|---|---|---|\n";
   for (const Row& row : rows) {
     if (!row.goal) continue;
-    absl::StrAppendFormat(&table, "| %s | %.3f | %.2f | %s | %s |\n", row.name, row.value, *row.goal,
-                          row.Holds() ? "yes" : "no", row.note);
+    absl::StrAppendFormat(&table, "| %s | %.3f | %s%.2f | %s | %s |\n", row.name, row.value,
+                          row.at_most ? "at most " : "", *row.goal, row.Holds() ? "yes" : "no", row.note);
   }
   return table;
 }

@@ -13,12 +13,13 @@ struct Row {
   std::string name;
   double value = 0;
   std::string unit;
-  // Least value with which the row holds. None: a roof or a rate that is only told.
+  // Least value with which the row holds, or with at_most the largest. None: a roof or a rate that is only told.
   std::optional<double> goal = std::nullopt;
+  bool at_most = false;
   // What the value was made of; in the table only.
   std::string note = {};
 
-  [[nodiscard]] bool Holds() const { return !goal || value >= *goal; }
+  [[nodiscard]] bool Holds() const { return !goal || (at_most ? value <= *goal : value >= *goal); }
 };
 
 // The middle one, or the mean of the two in the middle. `values` must not be empty.
