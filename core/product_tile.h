@@ -1,0 +1,98 @@
+// The innermost loops of the matrix products: a tile of results kept in registers, and panels of operands in the order
+// in which tiles read them. For core/products.cc alone.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+// Vectors as wide as the instructions that this file is compiled for have them. GCC's vector extension becomes fused
+// multiply-adds where there are such.
+#ifdef __AVX__
+#define BACKPROP_VECTOR_BYTES 32
+#else
+#define BACKPROP_VECTOR_BYTES 16
+#endif
+
+namespace backprop {
+
+template <typename Scalar>
+struct Simd {
+  using Index = std::conditional_t<sizeof(Scalar) == 4, int32_t, int64_t>;
+  static constexpr int kLanes = BACKPROP_VECTOR_BYTES / sizeof(Scalar);
+  typedef Scalar Vector __attribute__((vector_size(BACKPROP_VECTOR_BYTES)));
+  typedef Index Mask __attribute__((vector_size(BACKPROP_VECTOR_BYTES)));
+  // In memory: wherever a Scalar may be.
+  typedef Scalar Unaligned __attribute__((vector_size(BACKPROP_VECTOR_BYTES), aligned(sizeof(Scalar)), may_alias));
+
+  static Vector Load(const Scalar* from) { return *reinterpret_cast<const Unaligned*>(from); }
+  static void Store(Scalar* to, Vector v) { *reinterpret_cast<Unaligned*>(to) = v; }
+};
+
+// A tile is kTileRows x kTileColumns results: of the 16 registers 12 are sums, as many as keep two pipelines of fused
+// multiply-adds of four cycles busy.
+inline constexpr int kTileRows = 6;
+template <typename Scalar>
+inline constexpr int kTileColumns = 2 * Simd<Scalar>::kLanes;
+
+// The left operand of a product: element (row, k) is data[row * row_stride + k * depth_stride].
+template <typename Scalar>
+struct LeftOperand {
+  const Scalar* data;
+  int64_t row_stride, depth_stride;
+};
+
+// c = a b, or with `add` c += a b. a [rows x depth], b [depth x kTileColumns] row by row without gaps, c [rows x
+// kTileColumns] with its rows `c_stride` apart.
+template <typename Scalar, int rows>
+void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, const Scalar* b, bool add, Scalar* c, int64_t c_stride) {
+  using S = Simd<Scalar>;
+  typename S::Vector sums[rows][2] = {};
+  for (int64_t k = 0; k < depth; ++k, a.data += a.depth_stride, b += 2 * S::kLanes) {
+    const auto b0 = S::Load(b), b1 = S::Load(b + S::kLanes);
+#pragma GCC unroll 8
+    for (int row = 0; row < rows; ++row) {
+      const Scalar x = a.data[row * a.row_stride];
+      sums[row][0] += x * b0;
+      sums[row][1] += x * b1;
+    }
+  }
+#pragma GCC unroll 8
+  for (int row = 0; row < rows; ++row, c += c_stride) {
+    S::Store(c, add ? S::Load(c) + sums[row][0] : sums[row][0]);
+    S::Store(c + S::kLanes, add ? S::Load(c + S::kLanes) + sums[row][1] : sums[row][1]);
+  }
+}
+
+// One step of a transposition: exchanges the off-diagonal blocks of size `block` of all 2 block x 2 block blocks.
+template <typename Scalar, int block>
+void ExchangeBlocks(typename Simd<Scalar>::Vector* rows) {
+  constexpr int kLanes = Simd<Scalar>::kLanes;
+  typename Simd<Scalar>::Mask upper{}, lower{};
+  for (int i = 0; i < kLanes; ++i) {
+    upper[i] = i & block ? kLanes + i - block : i;
+    lower[i] = i & block ? kLanes + i : i + block;
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kLanes; ++i) {
+    if (i & block) continue;
+    const auto a = rows[i], b = rows[i + block];
+    rows[i] = __builtin_shuffle(a, b, upper);
+    rows[i + block] = __builtin_shuffle(a, b, lower);
+  }
+  if constexpr (block > 1) ExchangeBlocks<Scalar, block / 2>(rows);
+}
+
+// to(j, i) = from(i, j), or with `add` to(j, i) += from(i, j), for kLanes x kLanes elements, rows so far apart.
+template <typename Scalar>
+void TransposeTile(const Scalar* from, int64_t from_stride, bool add, Scalar* to, int64_t to_stride) {
+  using S = Simd<Scalar>;
+  typename S::Vector rows[S::kLanes];
+#pragma GCC unroll 8
+  for (int i = 0; i < S::kLanes; ++i) rows[i] = S::Load(from + i * from_stride);
+  ExchangeBlocks<Scalar, S::kLanes / 2>(rows);
+#pragma GCC unroll 8
+  for (int i = 0; i < S::kLanes; ++i)
+    S::Store(to + i * to_stride, add ? S::Load(to + i * to_stride) + rows[i] : rows[i]);
+}
+
+}  // namespace backprop
