@@ -64,7 +64,8 @@ void AddThreadRow(const Flags& flags, const TrainingShape& shape, std::vector<Ro
 }
 
 int Main(const Flags& flags) {
-  std::vector<Row> rows = RoofRows();
+  std::vector<Row> rows;
+  if (flags.Wants("roof and triad")) rows = RoofRows();
   const TrainingShape deep{.layers = {784, 512, 512, 10}, .batch_size = 128};
   AddStepRow<float>(flags, deep, 0.85, &rows);
   AddStepRow<float>(flags, {.layers = {784, 128, 10}, .batch_size = 256}, 0.78, &rows);

@@ -1,26 +1,48 @@
 #include "core/backpropagation.h"
 
 #include "core/activation.h"
-#include "core/products.h"
 
 // Legend. W: weights [unit x input], b: biases [unit], x or h: activations of the layer below [input x pattern],
 // s: weighted sums, d: error signals d log L / d s [unit x pattern]. A column is the note's step t.
 
 namespace backprop {
+namespace {
+
+// Elements from one pattern of a layer to the next: whole cache lines, and an odd number of them, so that the
+// patterns of a batch do not compete for the same few places of a cache.
+template <typename Scalar>
+int64_t PatternStride(int64_t unit_count) {
+  constexpr int64_t kLine = 64 / sizeof(Scalar);
+  return ((unit_count + kLine - 1) / kLine | 1) * kLine;
+}
+
+}  // namespace
 
 template <typename Scalar>
-Pass<Scalar>::Pass(const NetworkSpec& spec, int64_t pattern_capacity) {
+int64_t Pass<Scalar>::ByteCount(const NetworkSpec& spec, int64_t pattern_capacity) {
+  int64_t numbers = 0;
+  for (int layer = 0; layer <= spec.layer_count(); ++layer) numbers += PatternStride<Scalar>(spec.unit_count(layer));
+  return 2 * numbers * pattern_capacity * int64_t{sizeof(Scalar)};
+}
+
+template <typename Scalar>
+Pass<Scalar>::Pass(const NetworkSpec& spec, int64_t pattern_capacity)
+    : storage_(ByteCount(spec, pattern_capacity) / int64_t{sizeof(Scalar)}) {
+  Scalar* next = storage_.data();
   for (int layer = 0; layer <= spec.layer_count(); ++layer) {
-    activations.emplace_back(spec.unit_count(layer), pattern_capacity);
-    error_signals.emplace_back(spec.unit_count(layer), pattern_capacity);
+    const int64_t stride = PatternStride<Scalar>(spec.unit_count(layer));
+    for (std::vector<Activations>* values : {&activations, &error_signals}) {
+      values->emplace_back(next, spec.unit_count(layer), pattern_capacity, Eigen::OuterStride<>(stride));
+      next += stride * pattern_capacity;
+    }
   }
 }
 
 template <typename Scalar>
-void Forward(const NetworkSpec& spec, const Parameters<Scalar>& parameters, int64_t n, Pass<Scalar>* pass) {
+void Forward(const NetworkSpec& spec, const Parameters<Scalar>& parameters, PatternRange range, Pass<Scalar>* pass) {
   for (int layer = 1; layer <= spec.layer_count(); ++layer) {
-    const auto below = pass->activations[layer - 1].leftCols(n);
-    auto s = pass->activations[layer].leftCols(n);
+    const auto below = pass->activations[layer - 1].middleCols(range.begin, range.count);
+    auto s = pass->activations[layer].middleCols(range.begin, range.count);
     // s_i = sum_j w_ij h_j (7), with x_j for h_j in (12), and the bias weight, whose input is always 1.
     MultiplyForward<Scalar>(parameters.weights(layer), below, Into::kAssign, s);
     s.colwise() += parameters.biases(layer);
@@ -29,28 +51,49 @@ void Forward(const NetworkSpec& spec, const Parameters<Scalar>& parameters, int6
 }
 
 template <typename Scalar>
-void Backward(const NetworkSpec& spec, const Parameters<Scalar>& parameters, int64_t n, bool input_gradients,
-              Pass<Scalar>* pass, Parameters<Scalar>* gradient) {
-  for (int layer = spec.layer_count(); layer >= 1; --layer) {
-    const auto h = pass->activations[layer - 1].leftCols(n);
-    const auto d = pass->error_signals[layer].leftCols(n);
-    // d log L / d w_ij = sum_t d_i(t) h_j(t), since d s_i / d w_ij = h_j: (4), (5) with (9), (14), (34), (41).
-    MultiplyOuter<Scalar>(d, h, Into::kAdd, gradient->weights(layer));
-    gradient->biases(layer) += d.rowwise().sum();
-    if (layer == 1 && !input_gradients) return;
+void SendBack(const NetworkSpec& spec, const Parameters<Scalar>& parameters, PatternRange range, bool input_gradients,
+              Pass<Scalar>* pass) {
+  for (int layer = spec.layer_count(); layer >= (input_gradients ? 1 : 2); --layer) {
+    const auto h = pass->activations[layer - 1].middleCols(range.begin, range.count);
+    const auto d = pass->error_signals[layer].middleCols(range.begin, range.count);
     // d log L / d h_i = sum_k d_k w_ki: the error signals are sent back (10), ...
-    auto d_below = pass->error_signals[layer - 1].leftCols(n);
+    auto d_below = pass->error_signals[layer - 1].middleCols(range.begin, range.count);
     MultiplyBack<Scalar>(parameters.weights(layer), d, Into::kAssign, d_below);
     // ... and d log L / d s_i = d log L / d h_i * d h_i / d s_i (13).
     if (layer > 1) MultiplyByDerivative<Scalar>(spec.activation(layer - 1), h, d_below);
   }
 }
 
+template <typename Scalar>
+void SumGradient(const GradientPart& part, int64_t n, const Pass<Scalar>& pass, Into into,
+                 Parameters<Scalar>* gradient) {
+  const auto h = pass.activations[part.layer - 1].block(part.first_input, 0, part.input_count, n);
+  const auto d = pass.error_signals[part.layer].leftCols(n);
+  // d log L / d w_ij = sum_t d_i(t) h_j(t), since d s_i / d w_ij = h_j: (4), (5) with (9), (14), (34), (41).
+  MultiplyOuter<Scalar>(d, h, into, gradient->weights(part.layer).middleCols(part.first_input, part.input_count));
+  if (part.first_input > 0) return;
+  if (into == Into::kAssign) gradient->biases(part.layer).setZero();
+  gradient->biases(part.layer) += d.rowwise().sum();
+}
+
+template <typename Scalar>
+void Backward(const NetworkSpec& spec, const Parameters<Scalar>& parameters, int64_t n, bool input_gradients,
+              Pass<Scalar>* pass, Parameters<Scalar>* gradient) {
+  SendBack(spec, parameters, PatternRange{0, n}, input_gradients, pass);
+  for (int layer = 1; layer <= spec.layer_count(); ++layer) {
+    SumGradient({layer, 0, spec.unit_count(layer - 1)}, n, *pass, Into::kAdd, gradient);
+  }
+}
+
 template struct Pass<float>;
-template struct Pass<double>;
-template void Forward(const NetworkSpec&, const Parameters<float>&, int64_t, Pass<float>*);
-template void Forward(const NetworkSpec&, const Parameters<double>&, int64_t, Pass<double>*);
+template void Forward(const NetworkSpec&, const Parameters<float>&, PatternRange, Pass<float>*);
+template void SendBack(const NetworkSpec&, const Parameters<float>&, PatternRange, bool, Pass<float>*);
+template void SumGradient(const GradientPart&, int64_t, const Pass<float>&, Into, Parameters<float>*);
 template void Backward(const NetworkSpec&, const Parameters<float>&, int64_t, bool, Pass<float>*, Parameters<float>*);
+template struct Pass<double>;
+template void Forward(const NetworkSpec&, const Parameters<double>&, PatternRange, Pass<double>*);
+template void SendBack(const NetworkSpec&, const Parameters<double>&, PatternRange, bool, Pass<double>*);
+template void SumGradient(const GradientPart&, int64_t, const Pass<double>&, Into, Parameters<double>*);
 template void Backward(const NetworkSpec&, const Parameters<double>&, int64_t, bool, Pass<double>*,
                        Parameters<double>*);
 

@@ -1,37 +1,37 @@
 #include "core/batch_computation.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
-#include "core/batch_split.h"
 #include "core/output_layer.h"
 
 namespace backprop {
 namespace {
 
-BatchSplit SplitOf(const NetworkSpec& spec, int64_t pattern_count) {
-  return SplitBatch(pattern_count, {.pattern_numbers = spec.total_unit_count(),
-                                    .pattern_multiply_adds = spec.parameter_count(),
-                                    .sum_numbers = spec.parameter_count()});
+// Patterns that go through the network at once: so many that all workers have a part, and so few that what they leave
+// behind fits into the caches.
+constexpr int64_t kMaxChunkPatterns = 1024;
+constexpr int64_t kMaxChunkNumbers = 1 << 22;
+// A slice of a chunk, or a part of its gradient, is worth a thread only with so many multiply-adds and patterns or
+// inputs in it.
+constexpr int64_t kMinSliceWork = 1'000'000;
+constexpr int64_t kMinSlicePatterns = 64;
+constexpr int64_t kMinPartWork = 1'000'000;
+constexpr int64_t kPartInputs = 16;  // Parts are multiples of it: the columns of a product's tile.
+constexpr int64_t kMaxSlices = 16;
+
+int64_t ChunkCapacity(const NetworkSpec& spec, int64_t pattern_count) {
+  const int64_t by_memory = kMaxChunkNumbers / spec.total_unit_count();
+  return std::clamp<int64_t>(std::min(by_memory, pattern_count), 1, kMaxChunkPatterns);
+}
+
+int64_t SliceCount(const NetworkSpec& spec, int64_t n) {
+  return std::clamp<int64_t>(std::min(n * spec.parameter_count() / kMinSliceWork, n / kMinSlicePatterns), 1,
+                             kMaxSlices);
 }
 
 }  // namespace
-
-template <typename Scalar>
-struct BatchComputation<Scalar>::Shard {
-  Shard(const NetworkSpec& spec, int64_t capacity)
-      : pass(spec, capacity),
-        targets(spec.output_unit_count(), capacity),
-        weights(capacity),
-        log_likelihood(capacity),
-        capacity(capacity) {}
-
-  Pass<Scalar> pass;
-  Matrix<Scalar> targets;
-  RowVector<Scalar> weights, log_likelihood;
-  int64_t capacity;
-  Measures measures;
-};
 
 template <typename Scalar>
 PatternSource<Scalar> SourceOf(const Patterns<Scalar>& patterns) {
@@ -44,94 +44,119 @@ PatternSource<Scalar> SourceOf(const Patterns<Scalar>& patterns) {
 }
 
 template <typename Scalar>
+BatchComputation<Scalar>::Chunk::Chunk(const NetworkSpec& spec, int64_t capacity)
+    : capacity(capacity),
+      pass(spec, capacity),
+      targets(spec.output_unit_count(), capacity),
+      weights(capacity),
+      log_likelihood(capacity) {}
+
+template <typename Scalar>
 BatchComputation<Scalar>::BatchComputation(NetworkSpec spec, Scalings scalings)
-    : spec_(std::move(spec)), scalings_(std::move(scalings)) {
-  gradients_.emplace_back(spec_.layout());
-}
+    : spec_(std::move(spec)), scalings_(std::move(scalings)), gradient_(spec_.layout()) {}
 
 template <typename Scalar>
-BatchComputation<Scalar>::BatchComputation(BatchComputation&& other) noexcept = default;
-
-template <typename Scalar>
-BatchComputation<Scalar>::~BatchComputation() = default;
-
-template <typename Scalar>
-int64_t BatchComputation<Scalar>::WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count, bool gradient) {
-  // Of a pattern: activations, error signals, targets, weight and log likelihood.
-  const int64_t numbers = 2 * spec.total_unit_count() + spec.output_unit_count() + 2;
-  const BatchSplit split = SplitOf(spec, pattern_count);
-  const int64_t gradients = gradient ? split.shard_count : 1;
-  return (gradients * spec.parameter_count() + split.shard_count * split.chunk_capacity * numbers) *
-         int64_t{sizeof(Scalar)};
+int64_t BatchComputation<Scalar>::WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count, bool /*gradient*/) {
+  const int64_t capacity = ChunkCapacity(spec, pattern_count);
+  // Of a pattern beside its pass: targets, weight and log likelihood.
+  const int64_t numbers = spec.parameter_count() + capacity * (spec.output_unit_count() + 2);
+  return Pass<Scalar>::ByteCount(spec, capacity) + numbers * int64_t{sizeof(Scalar)};
 }
 
 template <typename Scalar>
 bool BatchComputation<Scalar>::Run(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request,
                                    const ParallelFor& parallel_for, const StopCheck& stopped) {
-  const BatchSplit split = SplitOf(spec_, request.pattern_count);
-  while (request.gradient && std::ssize(gradients_) < split.shard_count) gradients_.emplace_back(spec_.layout());
-  shards_.resize(std::max<size_t>(shards_.size(), split.shard_count));
-  for (int i = 0; i < split.shard_count; ++i) {
-    if (!shards_[i] || shards_[i]->capacity < split.chunk_capacity) {
-      shards_[i] = std::make_unique<Shard>(spec_, split.chunk_capacity);
-    }
-  }
-  const ShardSums sums = {
-      .clear = [&](int shard) { Clear(request, shard); },
-      .add_chunk = [&](int shard, int64_t begin, int64_t n) { RunChunk(parameters, request, begin, n, shard); },
-      .add =
-          [&](int into, int from) {
-            if (request.gradient) gradients_[into].flat() += gradients_[from].flat();
-          }};
-  if (!SumOverBatch(split, sums, parallel_for, stopped)) return false;
+  const int64_t capacity = ChunkCapacity(spec_, request.pattern_count);
+  if (!chunk_ || chunk_->capacity < capacity) chunk_.emplace(spec_, capacity);
   measures_ = Measures();
-  for (int i = 0; i < split.shard_count; ++i) measures_.Add(shards_[i]->measures);
+  if (request.pattern_count == 0) gradient_.flat().setZero();
+  const Call call{parameters, request, parallel_for, stopped};
+  for (int64_t begin = 0; begin < request.pattern_count; begin += capacity) {
+    if (!RunChunk(call, begin, std::min(capacity, request.pattern_count - begin))) return false;
+  }
   return true;
 }
 
 template <typename Scalar>
-void BatchComputation<Scalar>::Clear(const BatchRequest<Scalar>& request, int index) {
-  Shard& shard = *shards_[index];
-  shard.measures = Measures();
-  if (request.confusion) {
-    const int classes = ConfusionClassCount(spec_);
-    shard.measures.confusion = Matrix<double>::Zero(classes, classes);
+bool BatchComputation<Scalar>::RunChunk(const Call& call, int64_t begin, int64_t n) {
+  const int64_t slice_count = SliceCount(spec_, n);
+  slice_measures_.resize(std::max<size_t>(slice_measures_.size(), slice_count));
+  std::atomic<bool> stop = false;
+  const auto run_slice = [&](int64_t i) {
+    if (stop || call.stopped()) {
+      stop = true;
+      return;
+    }
+    const int64_t first = n * i / slice_count;
+    RunSlice(call, begin, {first, n * (i + 1) / slice_count - first}, &slice_measures_[i]);
+  };
+  const Into into = begin == 0 ? Into::kAssign : Into::kAdd;
+  const auto sum_part = [&](int64_t i) {
+    if (!stop) SumGradient(parts_[i], n, chunk_->pass, into, &gradient_);
+  };
+  if (call.request.gradient) CutGradient(n);
+  if (slice_count == 1) {
+    run_slice(0);
+    for (int64_t i = 0; call.request.gradient && i < std::ssize(parts_); ++i) sum_part(i);
+  } else {
+    // Functions of one reference: such are kept without an allocation.
+    call.parallel_for(static_cast<int>(slice_count), [&run_slice](int i) { run_slice(i); });
+    if (call.request.gradient && !stop) {
+      call.parallel_for(static_cast<int>(parts_.size()), [&sum_part](int i) { sum_part(i); });
+    }
   }
-  if (request.gradient) gradients_[index].flat().setZero();
+  for (int64_t i = 0; i < slice_count; ++i) measures_.Add(slice_measures_[i]);
+  return !stop;
 }
 
 template <typename Scalar>
-void BatchComputation<Scalar>::RunChunk(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request,
-                                        int64_t begin, int64_t n, int index) {
-  Shard& shard = *shards_[index];
-  auto x = shard.pass.activations.front().leftCols(n);
-  auto y = shard.pass.activations.back().leftCols(n);
-  auto targets = shard.targets.leftCols(n);
-  auto weights = shard.weights.head(n);
-  auto error_signals = shard.pass.error_signals.back().leftCols(n);
+void BatchComputation<Scalar>::CutGradient(int64_t n) {
+  if (cut_for_ == n) return;
+  cut_for_ = n;
+  parts_.clear();
+  for (int layer = 1; layer <= spec_.layer_count(); ++layer) {
+    const int64_t inputs = spec_.unit_count(layer - 1);
+    const int64_t count = std::clamp<int64_t>(n * inputs * spec_.unit_count(layer) / kMinPartWork, 1, kMaxSlices);
+    const int64_t tiles = (inputs + kPartInputs - 1) / kPartInputs;
+    const int64_t width = (tiles + count - 1) / count * kPartInputs;
+    for (int64_t first = 0; first < inputs; first += width) {
+      parts_.push_back({layer, first, std::min(width, inputs - first)});
+    }
+  }
+}
 
-  request.source(begin, n, x, targets, weights);
+template <typename Scalar>
+void BatchComputation<Scalar>::RunSlice(const Call& call, int64_t begin, PatternRange slice, Measures* measures) {
+  const BatchRequest<Scalar>& request = call.request;
+  *measures = Measures();
+  if (request.confusion) {
+    const int classes = ConfusionClassCount(spec_);
+    measures->confusion = Matrix<double>::Zero(classes, classes);
+  }
+  Pass<Scalar>& pass = chunk_->pass;
+  auto x = pass.activations.front().middleCols(slice.begin, slice.count);
+  auto y = pass.activations.back().middleCols(slice.begin, slice.count);
+  auto error_signals = pass.error_signals.back().middleCols(slice.begin, slice.count);
+  auto weights = chunk_->weights.segment(slice.begin, slice.count);
+
+  request.source(begin + slice.begin, slice.count, x, chunk_->targets.middleCols(slice.begin, slice.count), weights);
   scalings_.input.Apply<Scalar>(x);
-  Forward(spec_, parameters, n, &shard.pass);
+  Forward(spec_, call.parameters, slice, &pass);
   if (request.output_error_signals != nullptr) {
     ActivateOutputs<Scalar>(spec_.task(), y);
-    error_signals = request.output_error_signals->middleCols(begin, n);
-    shard.measures.pattern_count += n;
-    shard.measures.weight_sum += weights.template cast<double>().sum();
+    error_signals = request.output_error_signals->middleCols(begin + slice.begin, slice.count);
+    measures->pattern_count += slice.count;
+    measures->weight_sum += weights.template cast<double>().sum();
   } else {
-    scalings_.target.Apply<Scalar>(targets);
-    auto log_likelihood = shard.log_likelihood.head(n);
-    ActivateOutputs<Scalar>(spec_.task(), y, targets, log_likelihood);
-    AddMeasures<Scalar>(spec_.task(), y, targets, log_likelihood, weights, scalings_.target.scale, &shard.measures);
-    OutputErrorSignals<Scalar>(y, targets, error_signals);
+    MeasureSlice(call, slice, measures);
   }
   if (request.gradient) {
     error_signals.array().rowwise() *= weights.array();  // A pattern of weight 2 counts as two patterns.
-    Backward(spec_, parameters, n, request.input_gradients != nullptr, &shard.pass, &gradients_[index]);
+    SendBack(spec_, call.parameters, slice, request.input_gradients != nullptr, &pass);
   }
   if (request.input_gradients != nullptr) {
-    auto dx = request.input_gradients->middleCols(begin, n);
-    dx = shard.pass.error_signals.front().leftCols(n);
+    auto dx = request.input_gradients->middleCols(begin + slice.begin, slice.count);
+    dx = pass.error_signals.front().middleCols(slice.begin, slice.count);
     // The chain rule through the scaling: d scaled / d value = scale.
     if (!scalings_.input.is_identity()) {
       dx.array().colwise() *= scalings_.input.scale.template cast<Scalar>().array();
@@ -139,7 +164,21 @@ void BatchComputation<Scalar>::RunChunk(const Parameters<Scalar>& parameters, co
   }
   if (request.outputs != nullptr) {
     scalings_.target.Undo<Scalar>(y);
-    request.outputs->middleCols(begin, n) = y;
+    request.outputs->middleCols(begin + slice.begin, slice.count) = y;
+  }
+}
+
+template <typename Scalar>
+void BatchComputation<Scalar>::MeasureSlice(const Call& call, PatternRange slice, Measures* measures) {
+  auto y = chunk_->pass.activations.back().middleCols(slice.begin, slice.count);
+  auto targets = chunk_->targets.middleCols(slice.begin, slice.count);
+  auto log_likelihood = chunk_->log_likelihood.segment(slice.begin, slice.count);
+  scalings_.target.Apply<Scalar>(targets);
+  ActivateOutputs<Scalar>(spec_.task(), y, targets, log_likelihood);
+  AddMeasures<Scalar>(spec_.task(), y, targets, log_likelihood, chunk_->weights.segment(slice.begin, slice.count),
+                      scalings_.target.scale, measures);
+  if (call.request.gradient) {
+    OutputErrorSignals<Scalar>(y, targets, chunk_->pass.error_signals.back().middleCols(slice.begin, slice.count));
   }
 }
 
@@ -147,7 +186,7 @@ template <typename Scalar>
 Matrix<Scalar> Predict(const NetworkSpec& spec, const Scalings& scalings, const Parameters<Scalar>& parameters,
                        const ConstColumns<Scalar>& inputs, const StopCheck& stopped) {
   Matrix<Scalar> outputs(spec.output_unit_count(), inputs.cols());
-  const int64_t chunk = SplitOf(spec, inputs.cols()).chunk_capacity;
+  const int64_t chunk = ChunkCapacity(spec, inputs.cols());
   Pass<Scalar> pass(spec, chunk);
   for (int64_t begin = 0; begin < inputs.cols() && !stopped(); begin += chunk) {
     const int64_t n = std::min<int64_t>(chunk, inputs.cols() - begin);

@@ -3,11 +3,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/backpropagation.h"
 #include "core/measures.h"
+#include "core/network_spec.h"
 #include "core/parallel_for.h"
 #include "core/parameters.h"
 #include "core/patterns.h"
@@ -41,43 +42,66 @@ struct BatchRequest {
   Matrix<Scalar>* input_gradients = nullptr;
 };
 
-// The workspace for such computations, reused from call to call; not thread-safe.
+// The workspace for such computations, reused from call to call, without allocations once a batch of that size has
+// been; not thread-safe.
 //
-// Invariant: the batch is split by its size and the network's alone, and summed as batch_split.h says: the number of
-// threads changes no bit of a result.
+// Work is shared without sums of one thread meeting those of another: first slices of patterns go forward and back,
+// then parts of the gradient are summed, each over all patterns in their order.
+//
+// Invariant: slices and parts depend on the batch's size and the network alone, and the sums within them on no other:
+// the number of threads changes no bit of a result.
 template <typename Scalar>
 class BatchComputation {
  public:
   BatchComputation(NetworkSpec spec, Scalings scalings);
-  BatchComputation(BatchComputation&& other) noexcept;
-  ~BatchComputation();
 
   // Computes `request` at `parameters`. False when `stopped` said so; results are then meaningless.
   [[nodiscard]] bool Run(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request,
                          const ParallelFor& parallel_for, const StopCheck& stopped);
 
   // Sum over the batch of the last Run of each pattern's gradient times its weight; eq. (4).
-  const Parameters<Scalar>& gradient() const { return gradients_.front(); }
-  Parameters<Scalar>& gradient() { return gradients_.front(); }
+  const Parameters<Scalar>& gradient() const { return gradient_; }
+  Parameters<Scalar>& gradient() { return gradient_; }
   const Measures& measures() const { return measures_; }
 
   // Most bytes that the workspace of a batch of `pattern_count` patterns takes, with or without its gradient.
   static int64_t WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count, bool gradient = true);
 
  private:
-  struct Shard;
+  // Room for the patterns that go through the network at once.
+  struct Chunk {
+    Chunk(const NetworkSpec& spec, int64_t capacity);
 
-  // The shard's sums, to 0.
-  void Clear(const BatchRequest<Scalar>& request, int index);
+    int64_t capacity;
+    Pass<Scalar> pass;
+    Matrix<Scalar> targets;
+    RowVector<Scalar> weights, log_likelihood;
+  };
+  // What Run was called with.
+  struct Call {
+    const Parameters<Scalar>& parameters;
+    const BatchRequest<Scalar>& request;
+    const ParallelFor& parallel_for;
+    const StopCheck& stopped;
+  };
+
   // Patterns [begin, begin + n) of the batch, at most a chunk.
-  void RunChunk(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request, int64_t begin, int64_t n,
-                int index);
+  bool RunChunk(const Call& call, int64_t begin, int64_t n);
+  // Patterns of the chunk, which begins at pattern `begin` of the batch.
+  void RunSlice(const Call& call, int64_t begin, PatternRange slice, Measures* measures);
+  // Their targets and log likelihood into measures, and the output units' error signals.
+  void MeasureSlice(const Call& call, PatternRange slice, Measures* measures);
+  // Cuts the gradient of a chunk of n patterns into parts.
+  void CutGradient(int64_t n);
 
-  const NetworkSpec spec_;
-  const Scalings scalings_;
-  std::vector<std::unique_ptr<Shard>> shards_;
-  std::vector<Parameters<Scalar>> gradients_;  // One a shard; the first becomes the sum.
+  NetworkSpec spec_;
+  Scalings scalings_;
+  Parameters<Scalar> gradient_;
   Measures measures_;
+  std::optional<Chunk> chunk_;
+  std::vector<Measures> slice_measures_;
+  std::vector<GradientPart> parts_;
+  int64_t cut_for_ = 0;  // The n of parts_.
 };
 
 // The activations of the output units for `inputs` [input_unit_count x pattern_count], both in the caller's units:

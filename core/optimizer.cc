@@ -7,28 +7,30 @@
 namespace backprop {
 namespace {
 
-// Legend. w: parameters, g: gradient, v: velocity, m and u: Adam's means of g and g^2, e: step size.
+// Legend. w: parameters, g: gradient, to be taken times c, v: velocity, m and u: Adam's means of g and g^2, e: step
+// size.
 
 template <typename Scalar>
-void Step(const GradientAscent& options, Scalar e, const Vector<Scalar>& g, OptimizerState<Scalar>* state,
+void Step(const GradientAscent& options, Scalar e, Scalar c, const Vector<Scalar>& g, OptimizerState<Scalar>* state,
           Vector<Scalar>* w) {
   if (options.momentum == 0) {
-    *w += e * g;  // w(n+1) = w(n) + e d log L / d w (15)
+    *w += e * c * g;  // w(n+1) = w(n) + e d log L / d w (15)
     return;
   }
   Vector<Scalar>& v = state->first;
   if (v.size() == 0) v.setZero(g.size());
   const Scalar momentum = static_cast<Scalar>(options.momentum);
-  v = momentum * v + g;
+  v = momentum * v + c * g;
   if (options.nesterov) {
-    *w += e * (g + momentum * v);
+    *w += e * (c * g + momentum * v);
   } else {
     *w += e * v;
   }
 }
 
 template <typename Scalar>
-void Step(const Adam& options, Scalar e, const Vector<Scalar>& g, OptimizerState<Scalar>* state, Vector<Scalar>* w) {
+void Step(const Adam& options, Scalar e, Scalar c, const Vector<Scalar>& g, OptimizerState<Scalar>* state,
+          Vector<Scalar>* w) {
   Vector<Scalar>&m = state->first, &u = state->second;
   if (m.size() == 0) {
     m.setZero(g.size());
@@ -41,13 +43,15 @@ void Step(const Adam& options, Scalar e, const Vector<Scalar>& g, OptimizerState
   const Scalar epsilon = static_cast<Scalar>(std::max(options.epsilon, double{std::numeric_limits<Scalar>::min()}));
   const Scalar m_correction = static_cast<Scalar>(1 / (1 - std::pow(options.beta1, n)));
   const Scalar u_correction = static_cast<Scalar>(1 / (1 - std::pow(options.beta2, n)));
-  m = beta1 * m + rest1 * g;
-  u.array() = beta2 * u.array() + rest2 * g.array().square();
+  m = beta1 * m + rest1 * c * g;
+  u.array() = beta2 * u.array() + rest2 * (c * g.array()).square();
   w->array() += e * (m_correction * m.array()) / ((u_correction * u.array()).sqrt() + epsilon);
 }
 
+// Signs of the gradient are all it looks at.
 template <typename Scalar>
-void Step(const Rprop& options, Scalar e, const Vector<Scalar>& g, OptimizerState<Scalar>* state, Vector<Scalar>* w) {
+void Step(const Rprop& options, Scalar e, Scalar /*c*/, const Vector<Scalar>& g, OptimizerState<Scalar>* state,
+          Vector<Scalar>* w) {
   Vector<Scalar>&previous = state->first, &steps = state->second;
   const Scalar least = static_cast<Scalar>(options.min_step_size), most = static_cast<Scalar>(options.max_step_size);
   if (previous.size() == 0) {
@@ -73,10 +77,14 @@ void Step(const Rprop& options, Scalar e, const Vector<Scalar>& g, OptimizerStat
 }  // namespace
 
 template <typename Scalar>
-void OptimizerStep(const OptimizerOptions& options, double step_size, const Vector<Scalar>& gradient,
+void OptimizerStep(const OptimizerOptions& options, double step_size, double scale, const Vector<Scalar>& gradient,
                    OptimizerState<Scalar>* state, Vector<Scalar>* parameters) {
   ++state->step_count;
-  std::visit([&](const auto& o) { Step(o, static_cast<Scalar>(step_size), gradient, state, parameters); }, options);
+  std::visit(
+      [&](const auto& o) {
+        Step(o, static_cast<Scalar>(step_size), static_cast<Scalar>(scale), gradient, state, parameters);
+      },
+      options);
 }
 
 int OptimizerVectorCount(const OptimizerOptions& options) {
@@ -84,9 +92,9 @@ int OptimizerVectorCount(const OptimizerOptions& options) {
   return 2;
 }
 
-template void OptimizerStep(const OptimizerOptions&, double, const Vector<float>&, OptimizerState<float>*,
+template void OptimizerStep(const OptimizerOptions&, double, double, const Vector<float>&, OptimizerState<float>*,
                             Vector<float>*);
-template void OptimizerStep(const OptimizerOptions&, double, const Vector<double>&, OptimizerState<double>*,
+template void OptimizerStep(const OptimizerOptions&, double, double, const Vector<double>&, OptimizerState<double>*,
                             Vector<double>*);
 
 }  // namespace backprop

@@ -17,9 +17,9 @@ struct OptimizerState {
   Vector<Scalar> second;  // Adam: mean of its square; RPROP: step size of every parameter
 };
 
-// Moves `parameters` up `gradient`, both [parameter_count]: eq. (15) and its descendants.
+// Moves `parameters` up `scale` (above 0) times `gradient`, both [parameter_count]: eq. (15) and its descendants.
 template <typename Scalar>
-void OptimizerStep(const OptimizerOptions& options, double step_size, const Vector<Scalar>& gradient,
+void OptimizerStep(const OptimizerOptions& options, double step_size, double scale, const Vector<Scalar>& gradient,
                    OptimizerState<Scalar>* state, Vector<Scalar>* parameters);
 
 // Vectors of [parameter_count] that the state of any optimizer holds at most, and of this one.

@@ -75,12 +75,26 @@ template <typename Scalar>
 void PatternSequence<Scalar>::Gather(std::span<const int32_t> indices, Columns<Scalar> inputs, Columns<Scalar> targets,
                                      Eigen::Ref<RowVector<Scalar>> weights) const {
   for (size_t i = 0; i < indices.size(); ++i) {
+    // No hardware foresees where the next pattern is.
+    if (i + 1 < indices.size()) Prefetch(indices[i + 1]);
     const Chunk& chunk = *chunks_[indices[i] / chunk_capacity_];
     const int64_t column = indices[i] % chunk_capacity_;
     inputs.col(i) = chunk.inputs.col(column);
     targets.col(i) = chunk.targets.col(column);
     weights(i) = chunk.weights(column);
   }
+}
+
+template <typename Scalar>
+void PatternSequence<Scalar>::Prefetch(int64_t index) const {
+  constexpr int64_t kLine = 64 / sizeof(Scalar), kMostLines = 64;
+  const Chunk& chunk = *chunks_[index / chunk_capacity_];
+  const int64_t column = index % chunk_capacity_;
+  const Scalar* inputs = chunk.inputs.data() + column * input_count_;
+  for (int64_t i = 0; i < std::min<int64_t>(input_count_, kMostLines * kLine); i += kLine) {
+    __builtin_prefetch(inputs + i);
+  }
+  __builtin_prefetch(chunk.targets.data() + column * target_count_);
 }
 
 template <typename Scalar>

@@ -47,6 +47,9 @@ class PatternSequence {
  private:
   struct Chunk;
 
+  // Has the caches fetch the pattern at `index`.
+  void Prefetch(int64_t index) const;
+
   int input_count_;
   int target_count_;
   int64_t bytes_per_pattern_;

@@ -65,7 +65,7 @@ void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, const Scalar* b, bool ad
 
 // One step of a transposition: exchanges the off-diagonal blocks of size `block` of all 2 block x 2 block blocks.
 template <typename Scalar, int block>
-void ExchangeBlocks(typename Simd<Scalar>::Vector* rows) {
+__attribute__((always_inline)) inline void ExchangeBlocks(typename Simd<Scalar>::Vector* rows) {
   constexpr int kLanes = Simd<Scalar>::kLanes;
   typename Simd<Scalar>::Mask upper{}, lower{};
   for (int i = 0; i < kLanes; ++i) {
@@ -84,7 +84,8 @@ void ExchangeBlocks(typename Simd<Scalar>::Vector* rows) {
 
 // to(j, i) = from(i, j), or with `add` to(j, i) += from(i, j), for kLanes x kLanes elements, rows so far apart.
 template <typename Scalar>
-void TransposeTile(const Scalar* from, int64_t from_stride, bool add, Scalar* to, int64_t to_stride) {
+__attribute__((always_inline)) inline void TransposeTile(const Scalar* from, int64_t from_stride, bool add, Scalar* to,
+                                                         int64_t to_stride) {
   using S = Simd<Scalar>;
   typename S::Vector rows[S::kLanes];
 #pragma GCC unroll 8

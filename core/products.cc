@@ -14,8 +14,9 @@ namespace {
 
 // Depth of a panel: its 64 KiB stay in the second level of the cache.
 constexpr int64_t kPanelDepth = 1024;
-// Units whose weighted sums are made in one go.
+// Units whose weighted sums are made in one go, and panels of patterns for which weights are read once.
 constexpr int64_t kPanelUnits = 512;
+constexpr int64_t kPanels = 2;
 // Fewer patterns than this go through the network one by one.
 constexpr int64_t kFewPatterns = 4;
 
@@ -138,21 +139,33 @@ void MultiplyForward(const ConstWeights<Scalar>& w, const ConstColumns<Scalar>& 
     }
     return;
   }
-  Panel<Scalar> panel;
-  alignas(64) Scalar sums[kPanelUnits * panel.kColumns];
-  for (int64_t t = 0; t < h.cols(); t += panel.kColumns) {
-    const int64_t patterns = std::min<int64_t>(panel.kColumns, h.cols() - t);
+  constexpr int64_t kColumns = kTileColumns<Scalar>;
+  Panel<Scalar> panels[kPanels];
+  alignas(64) Scalar sums[kPanels][kPanelUnits * kColumns];
+  for (int64_t t = 0; t < h.cols(); t += kPanels * kColumns) {
+    const int64_t pattern_count = std::min<int64_t>(kPanels * kColumns, h.cols() - t);
+    const int64_t panel_count = (pattern_count + kColumns - 1) / kColumns;
+    const auto patterns_of = [&](int64_t p) { return std::min<int64_t>(kColumns, pattern_count - p * kColumns); };
     for (int64_t i = 0; i < w.rows(); i += kPanelUnits) {
       const int64_t units = std::min<int64_t>(kPanelUnits, w.rows() - i);
       for (int64_t k = 0; k < w.cols(); k += kPanelDepth) {
         const int64_t depth = std::min<int64_t>(kPanelDepth, w.cols() - k);
-        if (i == 0 || w.cols() > kPanelDepth) {
-          panel.CopyColumns(h.data() + t * h.outerStride() + k, h.outerStride(), depth, patterns);
+        for (int64_t p = 0; p < panel_count && (i == 0 || w.cols() > kPanelDepth); ++p) {
+          const Scalar* from = h.data() + (t + p * kColumns) * h.outerStride() + k;
+          panels[p].CopyColumns(from, h.outerStride(), depth, patterns_of(p));
         }
-        const LeftOperand<Scalar> weights{w.data() + i * w.outerStride() + k, w.outerStride(), 1};
-        panel.Multiply(units, depth, weights, panel.kColumns, k > 0, sums, panel.kColumns);
+        for (int64_t row = 0; row < units; row += kTileRows) {
+          const LeftOperand<Scalar> weights{w.data() + (i + row) * w.outerStride() + k, w.outerStride(), 1};
+          const int64_t rows = std::min<int64_t>(kTileRows, units - row);
+          for (int64_t p = 0; p < panel_count; ++p) {
+            panels[p].Multiply(rows, depth, weights, kColumns, k > 0, sums[p] + row * kColumns, kColumns);
+          }
+        }
       }
-      TransposeInto(sums, units, patterns, add, s.data() + t * s.outerStride() + i, s.outerStride());
+      for (int64_t p = 0; p < panel_count; ++p) {
+        Scalar* to = s.data() + (t + p * kColumns) * s.outerStride() + i;
+        TransposeInto(sums[p], units, patterns_of(p), add, to, s.outerStride());
+      }
     }
   }
 }

@@ -3,26 +3,37 @@
 #include <cmath>
 
 namespace backprop {
+namespace {
+
+template <typename Scalar>
+double NormOf(const Vector<Scalar>& g) {
+  const double norm = double{g.norm()};
+  if (!std::isinf(norm)) return norm;
+  // The squares may overflow where the norm itself does not.
+  const double largest = double{g.cwiseAbs().maxCoeff()};
+  return std::isinf(largest) ? largest : largest * (g.template cast<double>() / largest).norm();
+}
+
+}  // namespace
 
 template <typename Scalar>
 double Update(const TrainingOptions& options, double step_size, double weight_sum, Parameters<Scalar>* gradient,
               OptimizerState<Scalar>* state, Parameters<Scalar>* parameters) {
-  if (options.reduction == Reduction::kMean && weight_sum > 0) {
-    gradient->flat() *= static_cast<Scalar>(1 / weight_sum);
-  }
-  // The square may overflow where the norm itself does not.
-  double norm = double{gradient->flat().norm()};
-  if (!std::isfinite(norm)) norm = gradient->flat().template cast<double>().stableNorm();
+  // The gradient is large: it is read as it is, and what it is to be multiplied with goes into the step.
+  double scale = options.reduction == Reduction::kMean && weight_sum > 0 ? 1 / weight_sum : 1;
+  const double norm = scale * NormOf(gradient->flat());
   if (!std::isfinite(norm)) return norm;
   if (options.gradient_norm_limit > 0 && norm > options.gradient_norm_limit) {
-    gradient->flat() *= static_cast<Scalar>(options.gradient_norm_limit / norm);
+    scale *= options.gradient_norm_limit / norm;
   }
   if (options.weight_decay > 0) {
+    gradient->flat() *= static_cast<Scalar>(scale);
+    scale = 1;
     for (int layer = 1; layer <= parameters->layer_count(); ++layer) {
       gradient->weights(layer) -= static_cast<Scalar>(options.weight_decay) * parameters->weights(layer);
     }
   }
-  OptimizerStep(options.optimizer, step_size, gradient->flat(), state, &parameters->flat());
+  OptimizerStep(options.optimizer, step_size, scale, gradient->flat(), state, &parameters->flat());
   return norm;
 }
 

@@ -60,17 +60,17 @@ TEST_F(WorkedExampleTest, WeightedSumsOfHiddenUnitsAreFourAndSix) {
 }
 
 TEST_F(WorkedExampleTest, ActivationsOfHiddenUnitsAreLogistic) {
-  EXPECT_NEAR(pass_.activations[1](0), h1_, kExact);
-  EXPECT_NEAR(pass_.activations[1](1), h2_, kExact);
+  EXPECT_NEAR(pass_.activations[1](0, 0), h1_, kExact);
+  EXPECT_NEAR(pass_.activations[1](1, 0), h2_, kExact);
   // The note rounds to three digits.
-  EXPECT_NEAR(pass_.activations[1](0), 0.982, 0.0005);
-  EXPECT_NEAR(pass_.activations[1](1), 0.998, 0.0005);
+  EXPECT_NEAR(pass_.activations[1](0, 0), 0.982, 0.0005);
+  EXPECT_NEAR(pass_.activations[1](1, 0), 0.998, 0.0005);
 }
 
 TEST_F(WorkedExampleTest, OutputsAreTheirWeightedSums) {
-  EXPECT_NEAR(pass_.activations[2](0), y_, kExact);
-  EXPECT_NEAR(pass_.activations[2](1), y_, kExact);
-  EXPECT_NEAR(pass_.activations[2](0), 0.984, 0.0005);
+  EXPECT_NEAR(pass_.activations[2](0, 0), y_, kExact);
+  EXPECT_NEAR(pass_.activations[2](1, 0), y_, kExact);
+  EXPECT_NEAR(pass_.activations[2](0, 0), 0.984, 0.0005);
 }
 
 TEST_F(WorkedExampleTest, LogLikelihoodIsMinusHalfTheSquaredErrors) {
@@ -127,8 +127,8 @@ TEST_F(WorkedExampleTest, InputToHiddenWeightsGetEquations22To25) {
 
 TEST_F(WorkedExampleTest, InputsGetTheErrorSignalsOfHiddenUnitsSentBack) {
   const double s1 = sent_back_ * (h1_ * (1 - h1_)), s2 = -sent_back_ * (h2_ * (1 - h2_));
-  EXPECT_NEAR(pass_.error_signals[0](0), s1 * 1 + s2 * 1, kExact);
-  EXPECT_NEAR(pass_.error_signals[0](1), s1 * 1 + s2 * 2, kExact);
+  EXPECT_NEAR(pass_.error_signals[0](0, 0), s1 * 1 + s2 * 1, kExact);
+  EXPECT_NEAR(pass_.error_signals[0](1, 0), s1 * 1 + s2 * 2, kExact);
 }
 
 TEST_F(WorkedExampleTest, BackwardAddsToTheGradient) {

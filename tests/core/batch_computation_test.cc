@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/support/compute.h"
@@ -107,7 +108,7 @@ TEST_P(BatchComputationTest, HasTheClosedFormGradientWithoutHiddenLayers) {
       c.scalings.input.scale.asDiagonal() * c.parameters.weights(1).transpose() * d, kRounding));
 }
 
-// Large enough for several shards of several chunks, the last ones ragged.
+// Large enough for several slices and parts of several chunks, the last ones ragged.
 class ParallelBatchTest : public testing::Test {
  protected:
   static NetworkSpec::Fields Fields() {
@@ -125,12 +126,14 @@ class ParallelBatchTest : public testing::Test {
 };
 
 TEST_F(ParallelBatchTest, IsSplitIntoSeveralTasks) {
-  int tasks = 0;
+  std::vector<int> tasks;
   Compute<float>(spec_, {}, parameters_, patterns_, [&](int count, const std::function<void(int)>& task) {
-    tasks = count;
+    tasks.push_back(count);
     SequentialFor(count, task);
   });
-  EXPECT_GT(tasks, 4);
+  // Slices and then parts of nine chunks.
+  ASSERT_EQ(tasks.size(), 18);
+  EXPECT_GE(*std::min_element(tasks.begin(), tasks.end()), 2);
 }
 
 TEST_F(ParallelBatchTest, GivesTheSameBitsWithAnyNumberOfThreads) {

@@ -46,7 +46,7 @@ void ExpectTheScalarOptimizersPath(const OptimizerOptions& options) {
   std::vector<double> expected(3, 0);
   for (int step = 1; step <= 30; ++step) {
     const Vector<Scalar> gradient = Gradient(step).cast<Scalar>();
-    OptimizerStep(options, kStepSize, gradient, &state, &parameters);
+    OptimizerStep(options, kStepSize, /*scale=*/1, gradient, &state, &parameters);
     oracle.Step(kStepSize, ToVector(gradient), &expected);
     ASSERT_TRUE(AllNear(ToVector(parameters), expected, 64 * step * double{std::numeric_limits<Scalar>::epsilon()}))
         << "step " << step;
@@ -66,13 +66,13 @@ TEST_P(OptimizerTest, GoesOnFromACopiedState) {
   OptimizerState<double> state;
   Vector<double> parameters = Vector<double>::Zero(3);
   for (int step = 1; step <= 5; ++step) {
-    OptimizerStep(GetParam().options, kStepSize, Gradient(step), &state, &parameters);
+    OptimizerStep(GetParam().options, kStepSize, /*scale=*/1, Gradient(step), &state, &parameters);
   }
   OptimizerState<double> copy = state;
   Vector<double> others = parameters;
   for (int step = 6; step <= 10; ++step) {
-    OptimizerStep(GetParam().options, kStepSize, Gradient(step), &state, &parameters);
-    OptimizerStep(GetParam().options, kStepSize, Gradient(step), &copy, &others);
+    OptimizerStep(GetParam().options, kStepSize, /*scale=*/1, Gradient(step), &state, &parameters);
+    OptimizerStep(GetParam().options, kStepSize, /*scale=*/1, Gradient(step), &copy, &others);
   }
   EXPECT_EQ(parameters, others);
 }
@@ -80,14 +80,15 @@ TEST_P(OptimizerTest, GoesOnFromACopiedState) {
 TEST_P(OptimizerTest, KeepsAsManyVectorsAsItSays) {
   OptimizerState<double> state;
   Vector<double> parameters = Vector<double>::Zero(3);
-  OptimizerStep(GetParam().options, kStepSize, Gradient(1), &state, &parameters);
+  OptimizerStep(GetParam().options, kStepSize, /*scale=*/1, Gradient(1), &state, &parameters);
   EXPECT_EQ(state.first.size() + state.second.size(), 3 * OptimizerVectorCount(GetParam().options));
 }
 
 TEST_P(OptimizerTest, StandsStillWithoutAGradient) {
   OptimizerState<double> state;
   Vector<double> parameters = Vector<double>::Ones(3);
-  OptimizerStep(GetParam().options, kStepSize, Vector<double>(Vector<double>::Zero(3)), &state, &parameters);
+  OptimizerStep(GetParam().options, kStepSize, /*scale=*/1, Vector<double>(Vector<double>::Zero(3)), &state,
+                &parameters);
   EXPECT_TRUE(parameters.isOnes(0));
 }
 
@@ -97,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(EveryOptimizer, OptimizerTest, testing::ValuesIn(kCases
 TEST(GradientAscentTest, IsEquation15) {
   OptimizerState<double> state;
   Vector<double> parameters{{1, 2}};
-  OptimizerStep(GradientAscent{}, 0.5, Vector<double>{{4, -8}}, &state, &parameters);
+  OptimizerStep(GradientAscent{}, 0.5, /*scale=*/1, Vector<double>{{4, -8}}, &state, &parameters);
   EXPECT_EQ(parameters, (Vector<double>{{3, -2}}));
 }
 
@@ -106,7 +107,7 @@ TEST(GradientAscentTest, IsEquation15) {
 TEST(AdamTest, TakesAFirstStepOfTheStepSize) {
   OptimizerState<float> state;
   Vector<float> parameters = Vector<float>::Zero(3);
-  OptimizerStep(Adam{}, kStepSize, Vector<float>{{100, -1, 1e-3f}}, &state, &parameters);
+  OptimizerStep(Adam{}, kStepSize, /*scale=*/1, Vector<float>{{100, -1, 1e-3f}}, &state, &parameters);
   const double tolerance = 4 * kStepSize * double{std::numeric_limits<float>::epsilon()};
   EXPECT_NEAR(parameters(0), kStepSize, tolerance);
   EXPECT_NEAR(parameters(1), -kStepSize, tolerance);
@@ -116,7 +117,7 @@ TEST(AdamTest, TakesAFirstStepOfTheStepSize) {
 TEST(AdamTest, DividesNotByZeroWhereEpsilonVanishesInFloat) {
   OptimizerState<float> state;
   Vector<float> parameters = Vector<float>::Ones(1);
-  OptimizerStep(Adam{.epsilon = 1e-50}, kStepSize, Vector<float>{{0}}, &state, &parameters);
+  OptimizerStep(Adam{.epsilon = 1e-50}, kStepSize, /*scale=*/1, Vector<float>{{0}}, &state, &parameters);
   EXPECT_EQ(parameters(0), 1);
 }
 
@@ -124,7 +125,7 @@ TEST(RpropTest, GoesByTheSignsOfGradientsThatUnderflowWhenMultiplied) {
   OptimizerState<float> state;
   Vector<float> parameters = Vector<float>::Zero(1);
   for (int step = 0; step < 2; ++step) {
-    OptimizerStep(Rprop{}, kStepSize, Vector<float>{{1e-30f}}, &state, &parameters);
+    OptimizerStep(Rprop{}, kStepSize, /*scale=*/1, Vector<float>{{1e-30f}}, &state, &parameters);
   }
   EXPECT_FLOAT_EQ(parameters(0), static_cast<float>(kStepSize + 1.2 * kStepSize));
 }
@@ -134,7 +135,7 @@ TEST(RpropTest, StandsStillOnceAfterAChangeOfSign) {
   Vector<double> parameters = Vector<double>::Zero(1);
   std::vector<double> path;
   for (const double gradient : {1.0, -1.0, -1.0, -1.0}) {
-    OptimizerStep(Rprop{}, kStepSize, Vector<double>{{gradient}}, &state, &parameters);
+    OptimizerStep(Rprop{}, kStepSize, /*scale=*/1, Vector<double>{{gradient}}, &state, &parameters);
     path.push_back(parameters(0));
   }
   EXPECT_TRUE(AllNear(path, {0.1, 0.1, 0.05, 0.05 - 0.06}, 1e-15));
