@@ -138,16 +138,19 @@ absl::StatusOr<v1::Session> Client::ImportSession(const std::string& session_id,
   v1::ImportSessionRequest request;
   request.set_session_id(session_id);
   absl::Status local;
-  do {
+  // The first message goes out even when there is no part: it has the id.
+  for (bool more = true, first = true; more; first = false) {
     absl::StatusOr<std::string> part = next_part();
     if (!part.ok()) {
       context.TryCancel();
       local = part.status();
       break;
     }
-    if (part->empty()) break;
+    if (part->empty() && !first) break;
+    more = !part->empty();
     request.set_data(*std::move(part));
-  } while (writer->Write(request));
+    more = writer->Write(request) && more;
+  }
   writer->WritesDone();
   const absl::Status status = StatusFrom(writer->Finish());
   if (!local.ok()) return local;

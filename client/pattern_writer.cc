@@ -26,7 +26,8 @@ PatternWriter::PatternWriter(const Client& client, std::string session, std::str
       pattern_set_(std::move(pattern_set)),
       options_(options),
       first_offset_(next_offset),
-      next_offset_(next_offset) {
+      next_offset_(next_offset),
+      set_end_(next_offset) {
   OpenStream();
 }
 
@@ -60,7 +61,7 @@ absl::Status PatternWriter::Write(v1::Patterns patterns) {
 absl::StatusOr<int64_t> PatternWriter::Finish() {
   if (!status_.ok()) return status_;
   if (status_ = Settle(0); !status_.ok()) return status_;
-  return next_offset_;
+  return set_end_;
 }
 
 void PatternWriter::Cancel() {
@@ -84,6 +85,7 @@ absl::Status PatternWriter::Acknowledge() {
   const v1::AppendPatternsRequest& batch = unacknowledged_.front();
   if (absl::Status status = CheckAnswer(response, batch); !status.ok()) return status;
   stored_count_ += batch.patterns().inputs().row_count();
+  set_end_ = response.next_offset();
   reconnection_count_ = 0;
   if (resent_count_ > 0) --resent_count_;
   unacknowledged_.pop_front();

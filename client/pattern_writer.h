@@ -60,7 +60,8 @@ class PatternWriter {
   // first pattern (as options.first_pattern says).
   absl::Status Write(v1::Patterns patterns);
 
-  // Waits until everything written is stored. The next offset of the set, or the first error.
+  // Waits until everything written is stored. Where the set then ends, as the server's last answer said, or the first
+  // error.
   absl::StatusOr<int64_t> Finish();
 
   // Makes the other thread's Write or Finish return CANCELLED: at once, or while it reconnects within
@@ -110,6 +111,8 @@ class PatternWriter {
   const int64_t first_offset_;
   // Of the next batch.
   int64_t next_offset_;
+  // Of the set, as last heard: beyond next_offset_ where what is written was stored before and more behind it.
+  int64_t set_end_;
   int64_t stored_count_ = 0;
   // Reconnections since a batch was last acknowledged.
   int reconnection_count_ = 0;

@@ -100,6 +100,17 @@ std::string EpochBar(const v1::EpochReport& report, int64_t epoch_count, int wid
   return absl::StrCat("[", std::string(filled, '#'), std::string(bar_width - filled, '.'), "] ", text);
 }
 
+std::string EndText(const v1::TrainingRun& run) {
+  const std::string end =
+      absl::StrCat(run.name(), " ", StateText(run.state()), " after ", run.completed_epoch_count(), " epochs");
+  const bool restored = run.state() == v1::TrainingRun::STATE_SUCCEEDED &&
+                        run.options().early_stopping().restore_best() &&
+                        run.best_report().epoch() != run.last_report().epoch();
+  // A version of its own, which no report names.
+  if (restored) return absl::StrCat(end, ", restored the parameters of epoch ", run.best_report().epoch());
+  return absl::StrCat(end, ", model version ", run.last_report().model_version());
+}
+
 std::string StateText(v1::TrainingRun::State state) {
   return absl::AsciiStrToLower(absl::StripPrefix(v1::TrainingRun::State_Name(state), "STATE_"));
 }

@@ -17,6 +17,9 @@ namespace backprop::client {
 // characters: where they are few the words become shorter, then measures are left out, but no number is cut.
 [[nodiscard]] std::string EpochBar(const v1::EpochReport& report, int64_t epoch_count, int width);
 
+// How a run ended: `NAME succeeded after 10 epochs, model version 10`, or which epoch's parameters it restored.
+[[nodiscard]] std::string EndText(const v1::TrainingRun& run);
+
 // The state in lower case: `running`, `succeeded`.
 [[nodiscard]] std::string StateText(v1::TrainingRun::State state);
 

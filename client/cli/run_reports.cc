@@ -25,12 +25,11 @@ std::string HowToComeBack(const std::string& training_run) {
 
 // How the run ended, in a line.
 void PrintEnd(CommandContext& context, const std::string& training_run) {
+  if (context.json()) return;
   v1::GetTrainingRunRequest request;
   request.set_name(training_run);
   const absl::StatusOr<v1::TrainingRun> run = context.client().GetTrainingRun(request);
-  if (!run.ok() || context.json()) return;
-  std::cout << run->name() << " " << StateText(run->state()) << " after " << run->completed_epoch_count()
-            << " epochs, model version " << run->last_report().model_version() << std::endl;
+  if (run.ok()) std::cout << EndText(*run) << std::endl;
 }
 
 }  // namespace

@@ -135,7 +135,7 @@ absl::StatusOr<v1::TrainingOptions> TrainingOptionsFrom(const TrainingFlags& fla
   options.set_reduction(flags.reduction == "sum" ? v1::REDUCTION_SUM : v1::REDUCTION_MEAN);
   if (flags.step_size) options.set_step_size(*flags.step_size);
   SetOptimizer(flags, &options);
-  SetSchedule(flags, options.mutable_step_size_schedule());
+  SetSchedule(flags, options.mutable_schedule());
   options.set_weight_decay(flags.weight_decay);
   options.set_gradient_norm_limit(flags.gradient_norm_limit);
   options.set_shuffle(flags.shuffle);

@@ -80,13 +80,14 @@ grpc::Status PatternServiceImpl::AppendPatterns(grpc::ServerContext*, AppendStre
     if (status.ok()) {
       status = Guarded([&] {
         absl::StatusOr<BegunAppend> result = Begin(request, &target, response.get());
-        if (result.ok()) begun = *std::move(result);
-        return result.status();
+        if (!result.ok()) return result.status();
+        begun = *std::move(result);
+        return absl::OkStatus();
       });
     }
-    answers.Push(begun.bytes, [&broken, stream, response, begun = std::move(begun), status = std::move(status),
+    answers.Push(begun.bytes, [&broken, stream, response, finish = std::move(begun.finish), status = std::move(status),
                                found = target.found(), set = target.pattern_set(), given = request.has_offset()] {
-      const absl::Status end = status.ok() ? Guarded([&] { return begun.finish(response.get()); }) : status;
+      const absl::Status end = status.ok() ? Guarded([&] { return finish(response.get()); }) : status;
       if (!end.ok() && found) {
         // As it is now that all before it are stored.
         const int64_t next_offset =

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "server/services/error_mapping.h"
 #include "server/services/session_codec.h"
 #include "server/sessions/resource_name.h"
@@ -91,8 +94,7 @@ v1::TrainingOptions EncodeTrainingOptions(const TrainingOptions& options) {
   wire.set_reduction(options.reduction == Reduction::kSum ? v1::REDUCTION_SUM : v1::REDUCTION_MEAN);
   wire.set_step_size(options.step_size);
   std::visit([&](const auto& optimizer) { Encode(optimizer, &wire); }, options.optimizer);
-  std::visit([&](const auto& schedule) { Encode(schedule, wire.mutable_step_size_schedule()); },
-             options.step_size_schedule);
+  std::visit([&](const auto& schedule) { Encode(schedule, wire.mutable_schedule()); }, options.step_size_schedule);
   wire.set_weight_decay(options.weight_decay);
   wire.set_gradient_norm_limit(options.gradient_norm_limit);
   wire.set_shuffle(options.shuffle);
@@ -121,6 +123,11 @@ v1::TrainingRun::State EncodeState(RunState state) {
   return v1::TrainingRun::STATE_UNSPECIFIED;
 }
 
+// The field of TrainingOptions that the core calls `field`.
+absl::string_view WireField(absl::string_view field) {
+  return absl::StartsWith(field, "step_size_schedule") ? absl::StripPrefix(field, "step_size_") : field;
+}
+
 google::protobuf::Duration EncodeDuration(std::chrono::duration<double> duration) {
   // Bounded by what a protobuf Duration holds, 10,000 years: the first epoch's estimate of a long run may be anything.
   constexpr double kMostSeconds = 3e11;
@@ -145,7 +152,7 @@ TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std
                                       Violations* violations) {
   TrainingOptions options{.batch_size = wire.batch_size(),
                           .optimizer = DecodeOptimizer(wire),
-                          .step_size_schedule = DecodeSchedule(wire.step_size_schedule()),
+                          .step_size_schedule = DecodeSchedule(wire.schedule()),
                           .weight_decay = wire.weight_decay(),
                           .gradient_norm_limit = wire.gradient_norm_limit(),
                           .shuffle = wire.shuffle(),
@@ -162,7 +169,9 @@ TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std
     to.min_improvement = from.min_improvement();
     to.restore_best = from.restore_best();
   }
-  violations->AddAll(field, Validate(options));
+  for (const Violation& violation : ViolationsOf(Validate(options))) {
+    violations->Add(absl::StrCat(field, ".", WireField(violation.field)), violation.description);
+  }
   return options;
 }
 

@@ -39,6 +39,17 @@ absl::StatusOr<TrainingRunRequest> DecodeRequest(const v1::RunEpochsRequest& req
   return decoded;
 }
 
+absl::Status NoPatterns() {
+  return Error(absl::StatusCode::kFailedPrecondition, "NO_PATTERNS",
+               "the session has no patterns to train on; append some to a pattern set first");
+}
+
+// Whether a run was refused for want of a set in a session that has none at all.
+bool HasNoPatterns(const AnySession& session, const absl::Status& refusal) {
+  return ReasonOf(refusal) == "PATTERN_SET_NOT_FOUND" &&
+         std::visit([](const auto& typed) { return typed->pattern_sets().List().empty(); }, session);
+}
+
 // Learns from one message, and fills all but the status of its answer.
 absl::Status Learn(const v1::TrainOnlineRequest& request, const TrainingOptions& options, const StopCheck& given_up,
                    StreamTarget* target, v1::TrainOnlineResponse* response) {
@@ -89,7 +100,7 @@ absl::StatusOr<std::string> TrainingServiceImpl::Start(const grpc::ServerContext
         .given_up = StopWhenCancelled(call)};
     const absl::Status started = std::visit(
         [&](const auto& session) { return session->StartTrainingRun(*std::move(decoded), change).status(); }, *found);
-    if (!started.ok()) return started;
+    if (!started.ok()) return HasNoPatterns(*found, started) ? NoPatterns() : started;
     return name;
   });
 }

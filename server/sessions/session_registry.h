@@ -31,7 +31,8 @@ struct SessionLimits {
 // Thread-safe.
 class SessionRegistry {
  public:
-  SessionRegistry(SessionEnvironment environment, SessionLimits limits) : environment_(environment), limits_(limits) {}
+  SessionRegistry(SessionEnvironment environment, SessionLimits limits)
+      : environment_(std::move(environment)), limits_(limits) {}
 
   // Takes up the sessions that the store has; none of them is opened yet. Called once, before all else.
   absl::Status Load();

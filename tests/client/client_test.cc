@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
+#include <string>
 
 #include "absl/synchronization/notification.h"
 #include "google/rpc/error_details.pb.h"
@@ -59,6 +61,20 @@ class SlowTraining final : public v1::TrainingService::Service {
       writer->Write(report);
     }
     return {grpc::StatusCode::ABORTED, "not finite"};
+  }
+};
+
+// Answers with the id of the first message, and how many messages with how many bytes came.
+class ImportedSessions final : public v1::SessionService::Service {
+ public:
+  grpc::Status ImportSession(grpc::ServerContext*, grpc::ServerReader<v1::ImportSessionRequest>* reader,
+                             v1::Session* response) override {
+    v1::ImportSessionRequest request;
+    for (int64_t count = 0; reader->Read(&request); response->set_model_version(++count)) {
+      if (count == 0) response->set_name(request.session_id());
+      response->set_parameter_count(response->parameter_count() + std::ssize(request.data()));
+    }
+    return grpc::Status::OK;
   }
 };
 
@@ -150,6 +166,21 @@ TEST_F(ClientTest, StreamTakesATimeout) {
 }
 
 TEST_F(ClientTest, HealthyServerIsServing) { EXPECT_EQ(client_.CheckHealth(), absl::OkStatus()); }
+
+TEST(ClientImportTest, AFileOfNoBytesHasAnIdAllTheSame) {
+  ImportedSessions sessions;
+  FakePatternStore store;
+  FakeServer server(store, 0, {&sessions});
+  const Client client(server.address());
+  for (const int part_count : {0, 1, 3}) {
+    int left = part_count;
+    const auto session = client.ImportSession("x", [&] { return left-- > 0 ? std::string("abc") : std::string(); });
+    ASSERT_EQ(session.status(), absl::OkStatus());
+    EXPECT_EQ(session->name(), "x");
+    EXPECT_EQ(session->model_version(), std::max(part_count, 1));
+    EXPECT_EQ(session->parameter_count(), 3 * part_count);
+  }
+}
 
 TEST(ClientWithoutServerTest, CallsAreUnavailable) {
   const Client client("127.0.0.1:1");

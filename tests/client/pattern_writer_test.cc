@@ -203,6 +203,17 @@ TEST_F(PatternWriterTest, RepeatingAtAnOffsetStoresNothingTwice) {
   EXPECT_EQ(store_.stored(), Numbers(30));
 }
 
+TEST_F(PatternWriterTest, RepeatingPatternsThatOthersFollowGivesWhereTheSetEnds) {
+  for (const int count : {30, 21}) {
+    const auto writer = PatternWriter::Open(client_, "sessions/x", "training", {.offset = 0});
+    ASSERT_TRUE(writer.ok());
+    int next = 0;
+    ASSERT_EQ(WriteUpTo(**writer, next, count), absl::OkStatus());
+    EXPECT_EQ((*writer)->Finish().value_or(-1), 30);
+    EXPECT_EQ((*writer)->stored_count(), count);
+  }
+}
+
 TEST_F(PatternWriterTest, OtherPatternsInItsPlaceAreAnError) {
   const auto writer = Open();
   const auto rival = Open();

@@ -106,7 +106,7 @@ class BackupTest(unittest.TestCase):
                 self.assert_nothing_restored(f"{name}.bad", "DATA_LOSS")
         with self.subTest("empty"):
             (self.folder / "empty.bad").write_bytes(b"")
-            self.assert_nothing_restored("empty.bad", "INVALID_ARGUMENT")
+            self.assert_nothing_restored("empty.bad", "DATA_LOSS")
         self.assert_nothing_restored("nothing.backup", "NOT_FOUND")
         self.assertEqual(self.client.message("restore", "whole.backup", "whole-again")["name"], "sessions/whole-again")
 

@@ -46,10 +46,13 @@ class CommandErrorsTest(unittest.TestCase):
                         ["gradient", "there", "--set", "nothing"], ["scale", "there", "--set", "nothing"],
                         ["parameters", "nothing"], ["parameters", "there", "--model-version", "5"],
                         ["watch", "there"], ["cancel", "there"], ["watch", "sessions/there/trainingRuns/run-9"],
-                        ["train", "empty", "--epochs", "1"], ["append", "there", "nothing.csv"],
+                        ["train", "there", "--set", "nothing", "--epochs", "1"], ["append", "there", "nothing.csv"],
                         ["parameters", "there", "--set-from", "nothing.npy"]):
             with self.subTest(" ".join(command)):
                 self.assert_fails("NOT_FOUND: ", *command)
+
+    def test_no_patterns_to_train_on(self) -> None:
+        self.assert_fails("FAILED_PRECONDITION: ", "train", "empty", "--epochs", "1")
 
     def test_an_id_in_use(self) -> None:
         self.assert_fails("ALREADY_EXISTS: ", "create", "there", *NETWORK)

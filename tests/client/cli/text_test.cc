@@ -108,6 +108,24 @@ INSTANTIATE_TEST_SUITE_P(
                             "0.0123457 val 2.34568e-05"}),
     [](const auto& info) { return info.param.name; });
 
+TEST(EpochTextTest, TheEndNamesTheModelVersionOrTheEpochRestored) {
+  v1::TrainingRun run;
+  run.set_name("sessions/x/trainingRuns/run-1");
+  run.set_state(v1::TrainingRun::STATE_SUCCEEDED);
+  run.set_completed_epoch_count(15);
+  run.mutable_options()->mutable_early_stopping()->set_restore_best(true);
+  run.mutable_last_report()->set_epoch(15);
+  run.mutable_last_report()->set_model_version(17);
+  run.mutable_best_report()->set_epoch(10);
+  EXPECT_EQ(EndText(run),
+            "sessions/x/trainingRuns/run-1 succeeded after 15 epochs, restored the parameters of epoch 10");
+  run.set_state(v1::TrainingRun::STATE_CANCELLED);
+  EXPECT_THAT(EndText(run), EndsWith(" cancelled after 15 epochs, model version 17"));
+  run.set_state(v1::TrainingRun::STATE_SUCCEEDED);
+  run.mutable_best_report()->set_epoch(15);
+  EXPECT_THAT(EndText(run), EndsWith(" succeeded after 15 epochs, model version 17"));
+}
+
 TEST(EpochTextTest, StatesAreWords) { EXPECT_EQ(StateText(v1::TrainingRun::STATE_SUCCEEDED), "succeeded"); }
 
 v1::PredictResponse Predictions(int rows, std::vector<float> outputs) {

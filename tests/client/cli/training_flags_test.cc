@@ -32,44 +32,44 @@ TEST(TrainingFlagsTest, FlagsBecomeOptions) {
   for (const Mapping& mapping : std::vector<Mapping>{
            {"",
             "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent {} shuffle: true "
-            "step_size_schedule { constant {} }"},
+            "schedule { constant {} }"},
            {"--batch-size all --reduction sum --step-size 0.5 --no-shuffle --seed -3",
-            "reduction: REDUCTION_SUM gradient_ascent {} step_size: 0.5 seed: -3 step_size_schedule { constant {} }"},
+            "reduction: REDUCTION_SUM gradient_ascent {} step_size: 0.5 seed: -3 schedule { constant {} }"},
            {"--batch-size 1 --weight-decay 0.01 --gradient-norm-limit 5",
             "batch_size: 1 reduction: REDUCTION_MEAN gradient_ascent {} shuffle: true weight_decay: 0.01 "
-            "gradient_norm_limit: 5 step_size_schedule { constant {} }"},
+            "gradient_norm_limit: 5 schedule { constant {} }"},
            {"--optimizer momentum",
             "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent { momentum: 0.9 } shuffle: true "
-            "step_size_schedule { constant {} }"},
+            "schedule { constant {} }"},
            {"--optimizer ascent --momentum 0.5",
             "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent { momentum: 0.5 } shuffle: true "
-            "step_size_schedule { constant {} }"},
+            "schedule { constant {} }"},
            {"--optimizer nesterov --momentum 0.8",
             "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent { momentum: 0.8 nesterov: true } shuffle: true "
-            "step_size_schedule { constant {} }"},
+            "schedule { constant {} }"},
            {"--optimizer adam --beta1 0 --beta2 0.99 --epsilon 1e-6",
             "batch_size: 32 reduction: REDUCTION_MEAN adam { beta1: 0 beta2: 0.99 epsilon: 1e-6 } shuffle: true "
-            "step_size_schedule { constant {} }"},
+            "schedule { constant {} }"},
            {"--optimizer rprop --increase-factor 1.1 --decrease-factor 0.4 --min-step-size 1e-5 --max-step-size 10",
             "reduction: REDUCTION_MEAN rprop { increase_factor: 1.1 decrease_factor: 0.4 min_step_size: 1e-5 "
-            "max_step_size: 10 } shuffle: true step_size_schedule { constant {} }"},
+            "max_step_size: 10 } shuffle: true schedule { constant {} }"},
            {"--schedule exponential --schedule-factor 0.95",
             "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent {} shuffle: true "
-            "step_size_schedule { exponential { factor: 0.95 } }"},
+            "schedule { exponential { factor: 0.95 } }"},
            {"--schedule cosine --final-step-size 0.001 --schedule-epochs 20",
             "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent {} shuffle: true "
-            "step_size_schedule { cosine { final_step_size: 0.001 epoch_count: 20 } }"},
+            "schedule { cosine { final_step_size: 0.001 epoch_count: 20 } }"},
            {"--schedule plateau --schedule-factor 0.5 --schedule-patience 3 --schedule-min-improvement 0 "
             "--min-step-size 0.01",
-            "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent {} shuffle: true step_size_schedule { "
+            "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent {} shuffle: true schedule { "
             "on_plateau { factor: 0.5 patience: 3 min_improvement: 0 min_step_size: 0.01 } }"},
            {"--patience 4 --min-improvement 0.1 --restore-best",
             "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent {} shuffle: true "
-            "step_size_schedule { constant {} } "
+            "schedule { constant {} } "
             "early_stopping { patience: 4 min_improvement: 0.1 restore_best: true }"},
            {"--restore-best",
             "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent {} shuffle: true "
-            "step_size_schedule { constant {} } early_stopping { restore_best: true }"},
+            "schedule { constant {} } early_stopping { restore_best: true }"},
        }) {
     v1::TrainingOptions expected;
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(mapping.options, &expected)) << mapping.options;

@@ -65,13 +65,6 @@ TEST(SessionServiceTest, AFullLastPageHasNoNextToken) {
   EXPECT_EQ(Must(server.sessions, &SessionStub::ListSessions, "page_size: 2").next_page_token(), "");
 }
 
-TEST(SessionServiceTest, APageSizeAboveTheLimitMeansTheLimit) {
-  TestServer server;
-  Create(server, "a", kNetwork);
-  EXPECT_THAT(NamesOf(Must(server.sessions, &SessionStub::ListSessions, "page_size: 2147483647")),
-              ElementsAre("sessions/a"));
-}
-
 TEST(SessionServiceTest, APageOfSessionsWithLongNamesEndsEarly) {
   TestServer server;
   // About 8 MiB of names each, in pages of 16 MiB.

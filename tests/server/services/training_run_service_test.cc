@@ -66,6 +66,19 @@ TEST_F(TrainingRunServiceTest, ReportsComeInOrderAndNameVersions) {
   }
 }
 
+TEST_F(TrainingRunServiceTest, ASessionWithoutPatternsHasNoneToTrainOn) {
+  Create(server_, "empty", "input_unit_count: 1 output_unit_count: 1 task: 1");
+  const std::string request = "session: 'sessions/empty' pattern_set: 's' epoch_count: 1";
+  const RpcError error = ErrorOf(Collect(server_.training, &TrainingStub::RunEpochs, request).status);
+  EXPECT_EQ(error.code, grpc::FAILED_PRECONDITION);
+  EXPECT_EQ(error.reason, "NO_PATTERNS");
+  const std::string pattern =
+      "patterns { inputs { row_count: 1 column_count: 1 values: 1 } targets { row_count: 1 column_count: 1 values: 1 } "
+      "}";
+  Append(server_, "session: 'sessions/empty' pattern_set: 's' " + pattern);
+  EXPECT_TRUE(Collect(server_.training, &TrainingStub::RunEpochs, request).status.ok());
+}
+
 TEST_F(TrainingRunServiceTest, ARunIsDescribedWithDefaultsFilledIn) {
   Run("epoch_count: 2 options { adam {} }");
   const v1::TrainingRun run = Get("run-1");
