@@ -3,11 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/derivative_cost.h"
 #include "bench/report.h"
 #include "bench/roof.h"
 #include "bench/training_step.h"
@@ -73,6 +75,9 @@ int Main(const Flags& flags) {
   AddStepRow<double>(flags, deep, 0.85, &rows);
   AddThreadRow(flags, {.layers = {784, 300, 10}, .batch_size = 256}, &rows);
   AddThreadRow(flags, {.layers = {784, 512, 512, 10}, .batch_size = 1024}, &rows);
+  if (flags.Wants("derivatives")) {
+    for (Row& row : DerivativeRows(flags.quick)) rows.push_back(std::move(row));
+  }
   std::fputs(Table(rows).c_str(), stdout);
   const absl::Status status = WriteFile(flags.json, Json(rows));
   if (!status.ok()) std::fprintf(stderr, "cannot measure: %s\n", std::string(status.message()).c_str());
