@@ -52,8 +52,9 @@ TEST(DerivativePriceTest, Saturates) {
 
 class DerivativeWorkspaceTest : public testing::TestWithParam<Precision> {
  protected:
-  // Pointers, sizes and the allocator's own: some hundred bytes for each matrix of up to 16 shards.
-  static constexpr int64_t kBookkeepingBytes = 64 * 1024;
+  // Pointers, sizes and the allocator's own: some hundred bytes for each matrix of up to 16 shards, and what is left of
+  // a page for those that are mapped by themselves.
+  static constexpr int64_t kBookkeepingBytes = 128 * 1024;
 
   // The most that is allocated when `compute` is asked to stop, beside what is now.
   template <typename Compute>
