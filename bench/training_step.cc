@@ -57,9 +57,9 @@ double FlopsPerPattern(const TrainingShape& shape) {
 template <typename Scalar>
 struct TrainingStep<Scalar>::State {
   explicit State(TrainingTask<Scalar> task)
-      : trainer(task, InitialParameters<Scalar>(task.spec)), batch_size(task.options.batch_size) {}
+      : trainer(task, InitialParameters<Scalar>(task.spec)), pattern_count(task.patterns.count()) {}
   Trainer<Scalar> trainer;
-  int64_t batch_size;
+  int64_t pattern_count;
 };
 
 template <typename Scalar>
@@ -82,15 +82,16 @@ template <typename Scalar>
 double TrainingStep<Scalar>::PatternsPerSecond(double seconds, const ParallelFor& parallel_for) {
   using Outcome = typename Trainer<Scalar>::Outcome;
   const StopCheck never = NeverStop;
-  int64_t pattern_count = 0;
+  const auto position = [&] {
+    const auto& state = state_->trainer.state();
+    return state_->pattern_count * state.epoch + state.position;
+  };
+  const int64_t begin = position();
   const Stopwatch watch;
-  double elapsed = 0;
-  for (int64_t steps = 0; elapsed < seconds; ++steps) {
-    if (state_->trainer.Step(parallel_for, never) != Outcome::kEpochDone) pattern_count += state_->batch_size;
-    // The clock costs as much as a step of a tiny network.
-    if (state_->batch_size > 16 || steps % 64 == 0) elapsed = watch.seconds();
+  while (watch.seconds() < seconds) {
+    if (state_->trainer.Step(parallel_for, never) == Outcome::kDiverged) return 0;
   }
-  return static_cast<double>(pattern_count) / elapsed;
+  return static_cast<double>(position() - begin) / watch.seconds();
 }
 
 template class TrainingStep<float>;

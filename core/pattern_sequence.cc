@@ -75,26 +75,31 @@ template <typename Scalar>
 void PatternSequence<Scalar>::Gather(std::span<const int32_t> indices, Columns<Scalar> inputs, Columns<Scalar> targets,
                                      Eigen::Ref<RowVector<Scalar>> weights) const {
   for (size_t i = 0; i < indices.size(); ++i) {
-    // No hardware foresees where the next pattern is.
     if (i + 1 < indices.size()) Prefetch(indices[i + 1]);
-    const Chunk& chunk = *chunks_[indices[i] / chunk_capacity_];
-    const int64_t column = indices[i] % chunk_capacity_;
-    inputs.col(i) = chunk.inputs.col(column);
-    targets.col(i) = chunk.targets.col(column);
-    weights(i) = chunk.weights(column);
+    const View pattern = (*this)[indices[i]];
+    std::copy_n(pattern.inputs, input_count_, inputs.col(i).data());
+    std::copy_n(pattern.targets, target_count_, targets.col(i).data());
+    weights(i) = pattern.weight;
   }
+}
+
+template <typename Scalar>
+auto PatternSequence<Scalar>::operator[](int64_t index) const -> View {
+  const Chunk& chunk = *chunks_[index / chunk_capacity_];
+  const int64_t column = index % chunk_capacity_;
+  return {.inputs = chunk.inputs.data() + column * input_count_,
+          .targets = chunk.targets.data() + column * target_count_,
+          .weight = chunk.weights(column)};
 }
 
 template <typename Scalar>
 void PatternSequence<Scalar>::Prefetch(int64_t index) const {
   constexpr int64_t kLine = 64 / sizeof(Scalar), kMostLines = 64;
-  const Chunk& chunk = *chunks_[index / chunk_capacity_];
-  const int64_t column = index % chunk_capacity_;
-  const Scalar* inputs = chunk.inputs.data() + column * input_count_;
+  const View pattern = (*this)[index];
   for (int64_t i = 0; i < std::min<int64_t>(input_count_, kMostLines * kLine); i += kLine) {
-    __builtin_prefetch(inputs + i);
+    __builtin_prefetch(pattern.inputs + i);
   }
-  __builtin_prefetch(chunk.targets.data() + column * target_count_);
+  __builtin_prefetch(pattern.targets);
 }
 
 template <typename Scalar>

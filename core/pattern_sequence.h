@@ -36,6 +36,16 @@ class PatternSequence {
   void Gather(std::span<const int32_t> indices, Columns<Scalar> inputs, Columns<Scalar> targets,
               Eigen::Ref<RowVector<Scalar>> weights) const;
 
+  // One pattern where it is stored, valid as long as this or a copy of it is.
+  struct View {
+    const Scalar* inputs;   // [input_count]
+    const Scalar* targets;  // [target_count]
+    Scalar weight;
+  };
+  View operator[](int64_t index) const;
+  // Has the caches fetch the pattern at `index`, for which no hardware could foresee the need.
+  void Prefetch(int64_t index) const;
+
   // Keeps `lease` alive for as long as this or a copy of it: what accounts for the memory.
   void set_lease(std::shared_ptr<const void> lease) { lease_ = std::move(lease); }
 
@@ -46,9 +56,6 @@ class PatternSequence {
 
  private:
   struct Chunk;
-
-  // Has the caches fetch the pattern at `index`.
-  void Prefetch(int64_t index) const;
 
   int input_count_;
   int target_count_;

@@ -21,6 +21,9 @@ std::vector<int32_t> ShuffledOrder(int64_t seed, int64_t epoch, int64_t count) {
   return order;
 }
 
+// On-line training looks up from its patterns after so many multiply-adds.
+constexpr int64_t kOnlineWork = 1'000'000;
+
 }  // namespace
 
 template <typename Scalar>
@@ -30,6 +33,7 @@ Trainer<Scalar>::Trainer(TrainingTask<Scalar> task, TrainerState<Scalar> state)
                                                 : std::min<int64_t>(task_.options.batch_size, task_.patterns.count())),
       computation_(task_.spec, task_.scalings),
       state_(std::move(state)) {
+  if (OnlineAscent<Scalar>::Serves(task_.options)) online_.emplace(task_.spec, task_.scalings);
   ShuffleOrder();
 }
 
@@ -39,7 +43,7 @@ int64_t Trainer<Scalar>::WorkspaceBytes(const NetworkSpec& spec, const TrainingO
   const int64_t batch = options.batch_size == 0 ? pattern_count : std::min<int64_t>(options.batch_size, pattern_count);
   const int64_t vectors = 2 + OptimizerVectorCount(options.optimizer);  // The parameters, and the best of them.
   // The validation set may be of any size.
-  return BatchComputation<Scalar>::WorkspaceBytes(spec, batch) +
+  return BatchComputation<Scalar>::WorkspaceBytes(spec, batch) + OnlineAscent<Scalar>::WorkspaceBytes(spec) +
          BatchComputation<Scalar>::WorkspaceBytes(spec, kMaxPatternsPerSet, /*gradient=*/false) +
          vectors * spec.parameter_count() * int64_t{sizeof(Scalar)} +
          (options.shuffle ? pattern_count * int64_t{sizeof(int32_t)} : 0);
@@ -55,7 +59,8 @@ void Trainer<Scalar>::ShuffleOrder() {
 
 template <typename Scalar>
 auto Trainer<Scalar>::Step(const ParallelFor& parallel_for, const StopCheck& stopped) -> Outcome {
-  return state_.position < task_.patterns.count() ? TrainBatch(parallel_for, stopped) : EndEpoch(parallel_for, stopped);
+  if (state_.position == task_.patterns.count()) return EndEpoch(parallel_for, stopped);
+  return online_ ? TrainOnline(stopped) : TrainBatch(parallel_for, stopped);
 }
 
 template <typename Scalar>
@@ -81,6 +86,32 @@ auto Trainer<Scalar>::TrainBatch(const ParallelFor& parallel_for, const StopChec
   state_.gradient_norm_sum += norm;
   ++state_.batch_count;
   state_.position += request.pattern_count;
+  return state_.position < task_.patterns.count() ? Outcome::kBatchDone : Outcome::kEpochTrained;
+}
+
+template <typename Scalar>
+auto Trainer<Scalar>::TrainOnline(const StopCheck& stopped) -> Outcome {
+  const double step_size = StepSizeOf(task_.options, state_.epoch, task_.epoch_count, state_.plateau);
+  const int64_t count = std::min(std::max<int64_t>(kOnlineWork / task_.spec.parameter_count(), 1),
+                                 task_.patterns.count() - state_.position);
+  const auto index = [&](int64_t position) { return order_.empty() ? position : order_[position]; };
+  bool diverged = false;
+  int64_t learned = 0;
+  for (; learned < count && !diverged && !stopped(); learned += diverged ? 0 : 1) {
+    if (state_.position + 1 < task_.patterns.count()) task_.patterns.Prefetch(index(state_.position + 1));
+    const auto pattern = task_.patterns[index(state_.position)];
+    const double norm = online_->Learn(task_.options, step_size, pattern.inputs, pattern.targets, pattern.weight,
+                                       &state_.parameters, &state_.measures);
+    diverged = !std::isfinite(norm);
+    if (diverged) continue;
+    state_.gradient_norm_sum += norm;
+    ++state_.batch_count;
+    ++state_.position;
+  }
+  online_->Finish(&state_.parameters);
+  state_.optimizer.step_count += learned;
+  if (diverged) return Outcome::kDiverged;
+  if (learned == 0) return Outcome::kStopped;
   return state_.position < task_.patterns.count() ? Outcome::kBatchDone : Outcome::kEpochTrained;
 }
 

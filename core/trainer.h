@@ -8,6 +8,7 @@
 
 #include "core/batch_computation.h"
 #include "core/early_stopping.h"
+#include "core/online_ascent.h"
 #include "core/optimizer.h"
 #include "core/pattern_sequence.h"
 #include "core/step_size_schedule.h"
@@ -59,7 +60,7 @@ template <typename Scalar>
 class Trainer {
  public:
   enum class Outcome {
-    kBatchDone,
+    kBatchDone,     // One batch, or some of one pattern each.
     kEpochTrained,  // The last batch of an epoch is done; the next Step ends the epoch.
     kEpochDone,     // last_epoch() is new.
     kStopped,       // `stopped` said so.
@@ -89,6 +90,8 @@ class Trainer {
 
  private:
   Outcome TrainBatch(const ParallelFor& parallel_for, const StopCheck& stopped);
+  // Batches of one pattern: several of them, where a pattern is little work.
+  Outcome TrainOnline(const StopCheck& stopped);
   Outcome EndEpoch(const ParallelFor& parallel_for, const StopCheck& stopped);
   // The epoch's order, which is not part of the state.
   void ShuffleOrder();
@@ -96,6 +99,7 @@ class Trainer {
   const TrainingTask<Scalar> task_;
   const int64_t batch_size_;
   BatchComputation<Scalar> computation_;
+  std::optional<OnlineAscent<Scalar>> online_;  // Where it serves the options.
 
   TrainerState<Scalar> state_;
   std::vector<int32_t> order_;  // The epoch's order of patterns; empty: as stored.
