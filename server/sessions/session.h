@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -32,7 +33,7 @@ namespace backprop::server {
 // Training runs of a session that are remembered; quoted in training_run.proto.
 inline constexpr size_t kMaxTrainingRuns = 64;
 // Bytes of the patterns that are committed together, about: batches of many callers share one commit.
-inline constexpr int64_t kCommitGroupBytes = 8 << 20;
+inline constexpr int64_t kCommitGroupBytes = 16 << 20;
 // Of the time spent on training and on keeping where it stands, checkpoints take this part at most.
 inline constexpr double kCheckpointShare = 0.02;
 
@@ -113,12 +114,22 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   // Keeps the answer to a request whose change was kept before.
   absl::Status KeepAnswer(const ChangeRequest& request);
 
-  // Patterns that wait for a commit, or had theirs. Must be finished.
+  // Patterns that wait for a commit, or had theirs. Goes before its session does.
   struct PendingAppend {
-    AppendTarget target;
-    Patterns<Scalar> patterns;
+    PendingAppend(Session* owner, AppendTarget where, Patterns<Scalar> what)
+        : session(owner), target(std::move(where)), patterns(std::move(what)), charge(owner->budget()) {}
+    ~PendingAppend() {
+      if (!settled) session->Withdraw(this);
+    }
+    PendingAppend(const PendingAppend&) = delete;
+    PendingAppend& operator=(const PendingAppend&) = delete;
+
+    Session* const session;
+    const AppendTarget target;
+    const Patterns<Scalar> patterns;
     MemoryCharge charge;
-    std::optional<absl::StatusOr<int64_t>> result = {};
+    absl::StatusOr<int64_t> result;     // The offset, once it is settled.
+    std::atomic<bool> settled = false;  // FinishAppend would not wait.
   };
 
   // Appends by the offset rules of AppendPatterns; the offset that the patterns got. Callers that wait at the same time
@@ -168,6 +179,8 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   // True when the store failed in a way that nobody knows what it holds: the session takes no more changes, and must be
   // opened anew.
   bool failed() const { return failed_; }
+  // Whether it takes no more changes: it was closed, or has failed.
+  bool closed() const { return closing_ || failed_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -208,6 +221,8 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
                            const ChangeRequest& request);
   // Carries out pending appends with one commit: as many as can share it, at least the first.
   void CommitPendingAppends();
+  // Takes an append that is not settled out of the line; without commit_mutex_.
+  void Withdraw(PendingAppend* append);
   // Adds the append to `change`, behind `staged_count` that are in it for the same set.
   void AddAppend(const AppendTarget& target, int64_t staged_count, const Patterns<Scalar>& patterns,
                  SessionChange<Scalar>* change);

@@ -114,8 +114,8 @@ struct KeptSession {
 // The kept side of one session. Called by one thread at a time.
 //
 // Invariant: a change is committed here before it is applied in memory, and acknowledged after both. A commit that
-// fails with RESOURCE_EXHAUSTED (reason STORAGE_FULL) has changed nothing, and may be tried again. After any other
-// failure nobody knows what the file holds: the session must be opened anew.
+// fails with RESOURCE_EXHAUSTED has changed nothing, and may be tried again. After any other failure nobody knows what
+// the store holds: the session must be opened anew.
 template <typename Scalar>
 class SessionLog {
  public:
