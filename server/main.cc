@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -19,6 +18,7 @@
 #include <thread>
 
 #include "absl/strings/numbers.h"
+#include "server/process/machine_memory.h"
 #include "server/scheduling/training_workers.h"
 #include "server/services/rpc_server.h"
 #include "server/services/service_context.h"
@@ -99,7 +99,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   app->add_option("--memory-limit", flags->memory_limit_mib,
-                  "MiB that sessions may use for parameters, patterns and work; 0: three quarters of the machine's")
+                  "MiB that sessions may use for parameters, patterns and work; 0: three quarters of what the machine, "
+                  "or the container, has")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->capture_default_str();
   app->add_option("--rpc-threads", flags->rpc.thread_limit, "threads for calls at most")
@@ -115,7 +116,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
 
 int64_t MemoryLimitBytes(const Flags& flags) {
   if (flags.memory_limit_mib > 0) return flags.memory_limit_mib << 20;
-  return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 4 * 3;
+  return MachineMemoryBytes() / 4 * 3;
 }
 
 // Signals that end the server. Blocked in every thread, so that one can wait for them.
@@ -186,9 +187,12 @@ int Run(const Flags& flags) {
   spdlog::info("{} training workers, {} MiB for sessions", workers.worker_count(), budget.limit_bytes() >> 20);
   std::printf("backpropd listening on %s\n", (*server)->address().c_str());
   std::fflush(stdout);
-  for (const auto& [id, status] : registry.ResumeTraining()) {
-    spdlog::error("session {} cannot go on training: {}", id, std::string(status.message()));
-  }
+  // Beside all else: opening large sessions takes long, and must hold up neither calls nor the end.
+  std::jthread resuming([&registry, &draining] {
+    for (const auto& [id, status] : registry.ResumeTraining([&draining] { return draining.load(); })) {
+      spdlog::error("session {} cannot go on training: {}", id, std::string(status.message()));
+    }
+  });
 
   int signal = 0;
   sigwait(&ending, &signal);
@@ -200,6 +204,7 @@ int Run(const Flags& flags) {
   (*server)->StopServing();
   workers.Shutdown();
   (*server)->Shutdown(deadline);
+  resuming.join();
   serving = nullptr;
   spdlog::info("ended");
   return 0;
@@ -209,6 +214,7 @@ int Run(const Flags& flags) {
 }  // namespace backprop::server
 
 int main(int argc, char** argv) {
+  backprop::server::KeepFreedMemory();
   spdlog::set_default_logger(spdlog::stderr_logger_mt("backpropd"));
   CLI::App app("backpropd hosts named network sessions on an exact backpropagation core, over gRPC.");
   backprop::server::Flags flags;

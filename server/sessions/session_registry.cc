@@ -29,11 +29,12 @@ absl::Status SessionRegistry::Load() {
   return absl::OkStatus();
 }
 
-std::vector<std::pair<std::string, absl::Status>> SessionRegistry::ResumeTraining() {
+std::vector<std::pair<std::string, absl::Status>> SessionRegistry::ResumeTraining(const StopCheck& stop) {
   const absl::StatusOr<std::vector<std::string>> ids = environment_.store->ListUnfinished();
   if (!ids.ok()) return {{"", ids.status()}};
   std::vector<std::pair<std::string, absl::Status>> failed;
   for (const std::string& id : *ids) {
+    if (stop()) break;
     if (absl::Status status = Find(id).status(); !status.ok()) failed.emplace_back(id, std::move(status));
   }
   return failed;
