@@ -13,6 +13,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -141,6 +143,7 @@ std::unique_ptr<SessionStore> OpenStore(const Flags& flags) {
 }
 
 int Run(const Flags& flags) {
+  signal(SIGXFSZ, SIG_IGN);  // A file too large for a limit is that write's error, not the server's end.
   const sigset_t ending = EndingSignals();
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
 
@@ -151,7 +154,12 @@ int Run(const Flags& flags) {
   TrainingWorkers workers(
       {.worker_count = flags.training_workers > 0 ? flags.training_workers : cores, .queue_limit = flags.queue_limit});
   std::atomic<RpcServer*> serving = nullptr;
-  const auto report_storage = [&serving](const std::string& id, const absl::Status& status) {
+  std::mutex failing_mutex;
+  std::set<std::string> failing;  // Ids of sessions that cannot be kept.
+  const auto report_storage = [&](const std::string& id, const absl::Status& status) {
+    const std::lock_guard lock(failing_mutex);
+    const bool changed = status.ok() ? failing.erase(id) > 0 : failing.insert(id).second;
+    if (!changed) return;
     if (status.ok()) {
       spdlog::info("session {} is kept again", id);
     } else {

@@ -44,7 +44,8 @@ struct SessionEnvironment {
   MemoryBudget* budget;
   size_t kept_versions = kDefaultKeptVersions;
   std::chrono::milliseconds checkpoint_interval{1000};  // Between two checkpoints of a session, at least.
-  // Called when the store begins to fail a session, with the error, and when it works again, with OK. Thread-safe.
+  // Called with how the store does for a session: at each opening, when a commit fails, when one works again, and with
+  // OK when it is deleted. Thread-safe.
   std::function<void(const std::string& id, const absl::Status& status)> report_storage = nullptr;
 };
 
@@ -206,7 +207,10 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   absl::Status Commit(SessionChange<Scalar>* change, const ChangeRequest& request = {});
   // Makes what was kept so in memory too. Memory that runs out in that leaves the session to be opened anew.
   void Apply(const std::function<void()>& effect);
-  void NoteAnswer(RequestAnswer answer);
+  // How many of the newest answers are kept with another one of so many bytes.
+  int64_t KeptAnswersWith(int64_t bytes) const;
+  // Takes up an answer as the newest; `kept_answers` stay, for which memory was taken.
+  void NoteAnswer(RequestAnswer answer, int64_t kept_answers, MemoryCharge charge);
   // Takes the time of the next checkpoint from what the last one took.
   void NoteCheckpoint(Clock::time_point begin);
   absl::StatusOr<SnapshotPtr> Publish(Parameters<Scalar> parameters, const Scalings& scalings,
@@ -274,7 +278,11 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   std::vector<int64_t> hidden_sets_ ABSL_GUARDED_BY(commit_mutex_);
   KeptTrainingRun active_run_ ABSL_GUARDED_BY(commit_mutex_);  // As the store has it.
   int64_t kept_report_count_ ABSL_GUARDED_BY(commit_mutex_) = 0;
-  std::deque<RequestAnswer> answers_ ABSL_GUARDED_BY(commit_mutex_);  // Oldest first.
+  struct NotedAnswer {
+    RequestAnswer answer;
+    MemoryCharge charge;
+  };
+  std::deque<NotedAnswer> answers_ ABSL_GUARDED_BY(commit_mutex_);  // Oldest first.
   std::atomic<Clock::time_point> next_checkpoint_ = Clock::time_point();
 
   std::mutex pending_mutex_;  // Taken after commit_mutex_.
