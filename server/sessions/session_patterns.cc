@@ -93,9 +93,11 @@ void Session<Scalar>::CommitPendingAppends() {
       const int64_t bytes = (pattern_count + append->patterns.count()) *
                             (append->patterns.inputs.rows() + append->patterns.targets.rows() + 1) *
                             int64_t{sizeof(Scalar)};
-      // A repeat may be of what is not in its set yet, and a new set is there only after the commit.
-      const bool alone = pattern_sets_.KeyOf(target.pattern_set) == 0 || (target.offset && *target.offset < end) ||
-                         bytes > kCommitGroupBytes;
+      // A repeat may be of what is not in its set yet, and a new set, which counts as one, is there only after the
+      // commit.
+      const bool again = pattern_sets_.KeyOf(target.pattern_set) == 0 &&
+                         (*staged_count > 0 || pattern_sets_.List().size() + change.new_sets.size() >= kMaxPatternSets);
+      const bool alone = again || (target.offset && *target.offset < end) || bytes > kCommitGroupBytes;
       if (!staged.empty() && alone) break;
       pending_appends_.pop_front();
       current = append;
