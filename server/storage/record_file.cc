@@ -100,8 +100,7 @@ RecordFile::RecordFile(std::string path, Mode mode, const RecordFileOptions& opt
 
 void RecordFile::MakeLast() {
   std::error_code missing;
-  const auto journal_size = std::filesystem::file_size(path_ + "-journal", missing);
-  if (missing || journal_size == 0) return;
+  if (std::filesystem::file_size(path_ + "-journal", missing) == 0 || missing) return;
   Begin();
   Commit(head_.time);
 }

@@ -11,7 +11,7 @@
 //
 //   kind             key                      data
 //    0 head          0                        commit number, time of the commit, count and sum per kind: below
-//    1 description   0                        network, labels, time of creation, pinned versions; the id is the file name
+//    1 description   0                        network, labels, time of creation, pinned versions (id: file name)
 //    2 snapshot      model version            the scalings
 //    3 parameters    model version            the flat parameters, in the session's precision
 //    4 learner       0: scalars; 1, 2         on-line training: options and step count; the optimizer's vectors
