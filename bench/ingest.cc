@@ -27,7 +27,7 @@ struct Flags {
   std::string backpropd, sink, directory, json;
   std::string only;
   bool quick = false;
-  int64_t window_mib = 16;
+  int64_t window_mib = 32;
   bool no_checksums = false;
 };
 

@@ -1,6 +1,6 @@
 #include "client/pattern_checksum.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <bit>
 #include <cstddef>
@@ -11,18 +11,14 @@ namespace {
 // The elements are summed as they lie in memory.
 static_assert(std::endian::native == std::endian::little);
 
-uLong Add(uLong checksum, const void* bytes, size_t byte_count) {
-  return crc32_z(checksum, static_cast<const Bytef*>(bytes), byte_count);
-}
-
 template <typename Elements>
-uLong AddElements(uLong checksum, const Elements& elements) {
-  // zlib takes a null pointer as the wish for the initial value.
+uint32_t AddElements(uint32_t checksum, const Elements& elements) {
+  // A null pointer, which no elements at all may have, would begin anew.
   if (elements.empty()) return checksum;
-  return Add(checksum, elements.data(), static_cast<size_t>(elements.size()) * sizeof(*elements.data()));
+  return libdeflate_crc32(checksum, elements.data(), static_cast<size_t>(elements.size()) * sizeof(*elements.data()));
 }
 
-uLong AddMatrix(uLong checksum, const v1::Matrix& matrix) {
+uint32_t AddMatrix(uint32_t checksum, const v1::Matrix& matrix) {
   checksum = AddElements(checksum, matrix.values());
   checksum = AddElements(checksum, matrix.double_values());
   return AddElements(checksum, matrix.raw_values());
@@ -31,12 +27,10 @@ uLong AddMatrix(uLong checksum, const v1::Matrix& matrix) {
 }  // namespace
 
 uint32_t ChecksumOf(const v1::Patterns& patterns) {
-  uLong checksum = crc32_z(0, nullptr, 0);
-  checksum = AddMatrix(checksum, patterns.inputs());
+  uint32_t checksum = AddMatrix(0, patterns.inputs());
   checksum = AddMatrix(checksum, patterns.targets());
   checksum = AddElements(checksum, patterns.target_classes());
-  checksum = AddElements(checksum, patterns.pattern_weights());
-  return static_cast<uint32_t>(checksum);
+  return AddElements(checksum, patterns.pattern_weights());
 }
 
 }  // namespace backprop::client

@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -14,11 +13,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
 
 #include "absl/strings/numbers.h"
+#include "server/process/machine_memory.h"
 #include "server/scheduling/training_workers.h"
 #include "server/services/rpc_server.h"
 #include "server/services/service_context.h"
@@ -99,7 +101,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   app->add_option("--memory-limit", flags->memory_limit_mib,
-                  "MiB that sessions may use for parameters, patterns and work; 0: three quarters of the machine's")
+                  "MiB that sessions may use for parameters, patterns and work; 0: three quarters of what the machine, "
+                  "or the container, has")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->capture_default_str();
   app->add_option("--rpc-threads", flags->rpc.thread_limit, "threads for calls at most")
@@ -115,7 +118,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
 
 int64_t MemoryLimitBytes(const Flags& flags) {
   if (flags.memory_limit_mib > 0) return flags.memory_limit_mib << 20;
-  return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 4 * 3;
+  return MachineMemoryBytes() / 4 * 3;
 }
 
 // Signals that end the server. Blocked in every thread, so that one can wait for them.
@@ -140,6 +143,7 @@ std::unique_ptr<SessionStore> OpenStore(const Flags& flags) {
 }
 
 int Run(const Flags& flags) {
+  signal(SIGXFSZ, SIG_IGN);  // A file too large for a limit is that write's error, not the server's end.
   const sigset_t ending = EndingSignals();
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
 
@@ -150,7 +154,12 @@ int Run(const Flags& flags) {
   TrainingWorkers workers(
       {.worker_count = flags.training_workers > 0 ? flags.training_workers : cores, .queue_limit = flags.queue_limit});
   std::atomic<RpcServer*> serving = nullptr;
-  const auto report_storage = [&serving](const std::string& id, const absl::Status& status) {
+  std::mutex failing_mutex;
+  std::set<std::string> failing;  // Ids of sessions that cannot be kept.
+  const auto report_storage = [&](const std::string& id, const absl::Status& status) {
+    const std::lock_guard lock(failing_mutex);
+    const bool changed = status.ok() ? failing.erase(id) > 0 : failing.insert(id).second;
+    if (!changed) return;
     if (status.ok()) {
       spdlog::info("session {} is kept again", id);
     } else {
@@ -186,9 +195,12 @@ int Run(const Flags& flags) {
   spdlog::info("{} training workers, {} MiB for sessions", workers.worker_count(), budget.limit_bytes() >> 20);
   std::printf("backpropd listening on %s\n", (*server)->address().c_str());
   std::fflush(stdout);
-  for (const auto& [id, status] : registry.ResumeTraining()) {
-    spdlog::error("session {} cannot go on training: {}", id, std::string(status.message()));
-  }
+  // Beside all else: opening large sessions takes long, and must hold up neither calls nor the end.
+  std::jthread resuming([&registry, &draining] {
+    for (const auto& [id, status] : registry.ResumeTraining([&draining] { return draining.load(); })) {
+      spdlog::error("session {} cannot go on training: {}", id, std::string(status.message()));
+    }
+  });
 
   int signal = 0;
   sigwait(&ending, &signal);
@@ -200,6 +212,7 @@ int Run(const Flags& flags) {
   (*server)->StopServing();
   workers.Shutdown();
   (*server)->Shutdown(deadline);
+  resuming.join();
   serving = nullptr;
   spdlog::info("ended");
   return 0;
@@ -209,6 +222,7 @@ int Run(const Flags& flags) {
 }  // namespace backprop::server
 
 int main(int argc, char** argv) {
+  backprop::server::KeepFreedMemory();
   spdlog::set_default_logger(spdlog::stderr_logger_mt("backpropd"));
   CLI::App app("backpropd hosts named network sessions on an exact backpropagation core, over gRPC.");
   backprop::server::Flags flags;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
+#include <variant>
 
 #include "server/services/answer_queue.h"
 #include "server/services/limits.h"
@@ -24,46 +26,114 @@ absl::Status CheckChecksum(const v1::AppendPatternsRequest& request) {
                                             "; send the batch again"));
 }
 
-// An append that has begun, to be finished: fills the answer but for its status.
+// An append that has begun in its session.
+template <typename Scalar>
 struct BegunAppend {
-  int64_t bytes = 0;
-  std::function<absl::Status(v1::AppendPatternsResponse*)> finish;
+  std::shared_ptr<Session<Scalar>> session;
+  MemoryCharge charge;  // For the patterns on their way.
+  std::unique_ptr<typename Session<Scalar>::PendingAppend> append;
 };
 
-// Checks one batch and begins to store it; fills the answer to a refusal.
-absl::StatusOr<BegunAppend> Begin(const v1::AppendPatternsRequest& request, StreamTarget* target,
-                                  v1::AppendPatternsResponse* response) {
-  const absl::StatusOr<AnySession> found = target->Find(request, response);
-  if (!found.ok()) return found.status();
-  response->set_offset(request.has_offset() ? request.offset() : response->next_offset());
-  if (absl::Status status = CheckChecksum(request); !status.ok()) return status;
-  return std::visit(
-      [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::StatusOr<BegunAppend> {
-        const auto charge = std::make_shared<MemoryCharge>(session->budget());
-        if (absl::Status status =
-                ChargeForPatterns<Scalar>(request.patterns().inputs().row_count(), session->spec(), charge.get());
-            !status.ok()) {
-          return status;
-        }
-        Violations violations;
-        Patterns<Scalar> patterns =
-            DecodePatterns<Scalar>(request.patterns(), session->spec(), Targets::kNeeded, "patterns", &violations);
-        if (!violations.empty()) return violations.ToStatus();
-        const int64_t count = patterns.count();
-        const int64_t bytes = (patterns.inputs.size() + patterns.targets.size()) * int64_t{sizeof(Scalar)};
-        AppendTarget where = target->TargetOf(request);
-        const std::shared_ptr pending = session->BeginAppend(std::move(where), std::move(patterns));
-        return BegunAppend{bytes, [charge, session, pending, count](v1::AppendPatternsResponse* answer) {
-                             const absl::StatusOr<int64_t> offset = session->FinishAppend(pending.get());
-                             if (!offset.ok()) return offset.status();
-                             answer->set_offset(*offset);
-                             answer->set_pattern_count(count);
-                             answer->set_next_offset(*offset + count);
-                             return absl::OkStatus();
-                           }};
-      },
-      *found);
-}
+// One batch of a stream, from the message that brought it to its answer.
+class AppendAnswer final : public PendingAnswer {
+ public:
+  using Stream = PatternServiceImpl::AppendStream;
+
+  // `broken` is set when the stream takes no more answers; then none is written.
+  AppendAnswer(Stream* stream, std::atomic<bool>* broken) : stream_(stream), broken_(broken) {}
+
+  // Checks the batch and begins to store it.
+  void Begin(const ServiceContext& context, const v1::AppendPatternsRequest& request, StreamTarget* target) {
+    status_ = CheckServing(context);
+    if (!status_.ok()) return;
+    status_ = Guarded([&] { return FindAndBegin(request, target); });
+    offset_given_ = request.has_offset();
+    session_ = target->found();
+    pattern_set_ = target->pattern_set();
+  }
+
+  int64_t bytes() const override { return bytes_; }
+
+  bool ready() const override {
+    return std::visit(
+        [](const auto& begun) {
+          if constexpr (requires { begun.append; }) return begun.append->settled.load();
+          return true;
+        },
+        begun_);
+  }
+
+  void Finish() override {
+    if (status_.ok()) status_ = Guarded([&] { return FinishAppend(); });
+    if (!status_.ok() && session_) {
+      // As it is now that all before it are stored.
+      const int64_t next_offset =
+          std::visit([&](const auto& session) { return session->pattern_sets().NextOffset(pattern_set_); }, *session_);
+      response_.set_next_offset(next_offset);
+      if (!offset_given_) response_.set_offset(next_offset);
+    }
+    *response_.mutable_status() = ToRpcStatus(status_);
+  }
+
+  void Write(bool more) override {
+    grpc::WriteOptions options;
+    if (more) options.set_buffer_hint();
+    if (!*broken_ && !stream_->Write(response_, options)) *broken_ = true;
+  }
+
+ private:
+  absl::Status FindAndBegin(const v1::AppendPatternsRequest& request, StreamTarget* target) {
+    const absl::StatusOr<AnySession> found = target->Find(request, &response_);
+    if (!found.ok()) return found.status();
+    response_.set_offset(request.has_offset() ? request.offset() : response_.next_offset());
+    if (absl::Status status = CheckChecksum(request); !status.ok()) return status;
+    return std::visit(
+        [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
+          MemoryCharge charge(session->budget());
+          const NetworkSpec spec = session->spec();
+          if (absl::Status status = ChargeForPatterns<Scalar>(request.patterns().inputs().row_count(), spec, &charge);
+              !status.ok()) {
+            return status;
+          }
+          Violations violations;
+          Patterns<Scalar> patterns =
+              DecodePatterns<Scalar>(request.patterns(), spec, Targets::kNeeded, "patterns", &violations);
+          if (!violations.empty()) return violations.ToStatus();
+          response_.set_pattern_count(patterns.count());
+          bytes_ = (patterns.inputs.size() + patterns.targets.size()) * int64_t{sizeof(Scalar)};
+          auto append = session->BeginAppend(target->TargetOf(request), std::move(patterns));
+          begun_.emplace<BegunAppend<Scalar>>(session, std::move(charge), std::move(append));
+          return absl::OkStatus();
+        },
+        *found);
+  }
+
+  absl::Status FinishAppend() {
+    const absl::StatusOr<int64_t> offset = std::visit(
+        [](auto& begun) -> absl::StatusOr<int64_t> {
+          if constexpr (requires { begun.append; }) return begun.session->FinishAppend(begun.append.get());
+          return absl::InternalError("nothing has begun");
+        },
+        begun_);
+    if (!offset.ok()) {
+      response_.clear_pattern_count();
+      return offset.status();
+    }
+    response_.set_offset(*offset);
+    response_.set_next_offset(*offset + response_.pattern_count());
+    return absl::OkStatus();
+  }
+
+  Stream* const stream_;
+  std::atomic<bool>* const broken_;
+  std::variant<std::monostate, BegunAppend<float>, BegunAppend<double>> begun_;
+  std::optional<AnySession> session_;  // Where the batch is to go, if that was found.
+  std::string pattern_set_;
+  bool offset_given_ = false;
+  int64_t bytes_ = 0;
+  absl::Status status_;
+  v1::AppendPatternsResponse response_;
+};
 
 }  // namespace
 
@@ -74,30 +144,9 @@ grpc::Status PatternServiceImpl::AppendPatterns(grpc::ServerContext*, AppendStre
   std::atomic<bool> broken = false;
   AnswerQueue answers;  // Batches are decoded while those before them are committed.
   for (v1::AppendPatternsRequest request; !broken && stream->Read(&request);) {
-    const auto response = std::make_shared<v1::AppendPatternsResponse>();
-    BegunAppend begun;
-    absl::Status status = CheckServing(context_);
-    if (status.ok()) {
-      status = Guarded([&] {
-        absl::StatusOr<BegunAppend> result = Begin(request, &target, response.get());
-        if (!result.ok()) return result.status();
-        begun = *std::move(result);
-        return absl::OkStatus();
-      });
-    }
-    answers.Push(begun.bytes, [&broken, stream, response, finish = std::move(begun.finish), status = std::move(status),
-                               found = target.found(), set = target.pattern_set(), given = request.has_offset()] {
-      const absl::Status end = status.ok() ? Guarded([&] { return finish(response.get()); }) : status;
-      if (!end.ok() && found) {
-        // As it is now that all before it are stored.
-        const int64_t next_offset =
-            std::visit([&](const auto& session) { return session->pattern_sets().NextOffset(set); }, *found);
-        response->set_next_offset(next_offset);
-        if (!given) response->set_offset(next_offset);
-      }
-      *response->mutable_status() = ToRpcStatus(end);
-      if (!broken && !stream->Write(*response)) broken = true;
-    });
+    auto answer = std::make_unique<AppendAnswer>(stream, &broken);
+    answer->Begin(context_, request, &target);
+    answers.Push(std::move(answer));
   }
   return grpc::Status::OK;
 }

@@ -1,6 +1,6 @@
 #include "server/services/patterns_codec.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <cmath>
 #include <memory>
@@ -100,11 +100,12 @@ RowVector<Scalar> DecodeWeights(const v1::Patterns& wire, int64_t count, const s
 }
 
 template <typename Element>
-uLong Extend(uLong crc, const Element* elements, size_t bytes) {
-  return bytes == 0 ? crc : crc32_z(crc, reinterpret_cast<const Bytef*>(elements), bytes);
+uint32_t Extend(uint32_t crc, const Element* elements, size_t bytes) {
+  // A null pointer, which no bytes at all may have, would begin anew.
+  return bytes == 0 ? crc : libdeflate_crc32(crc, elements, bytes);
 }
 
-uLong Extend(uLong crc, const v1::Matrix& matrix) {
+uint32_t Extend(uint32_t crc, const v1::Matrix& matrix) {
   crc = Extend(crc, matrix.values().data(), matrix.values_size() * sizeof(float));
   crc = Extend(crc, matrix.double_values().data(), matrix.double_values_size() * sizeof(double));
   return Extend(crc, matrix.raw_values().data(), matrix.raw_values().size());
@@ -171,12 +172,11 @@ void EncodePatterns(const Patterns<Scalar>& patterns, const NetworkSpec& spec, v
 }
 
 int64_t ChecksumOf(const v1::Patterns& wire) {
-  uLong crc = crc32_z(0, nullptr, 0);
-  crc = Extend(crc, wire.inputs());
+  uint32_t crc = Extend(0, wire.inputs());
   crc = Extend(crc, wire.targets());
   crc = Extend(crc, wire.target_classes().data(), wire.target_classes_size() * sizeof(int32_t));
   crc = Extend(crc, wire.pattern_weights().data(), wire.pattern_weights_size() * sizeof(float));
-  return static_cast<int64_t>(crc);
+  return int64_t{crc};
 }
 
 template <typename Scalar>

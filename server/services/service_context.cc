@@ -2,7 +2,7 @@
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 namespace backprop::server {
 
@@ -24,8 +24,8 @@ absl::Status CheckServing(const ServiceContext& context) {
 }
 
 int64_t HashOf(const std::string& request_key) {
-  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(request_key.data()), request_key.size());
-  return static_cast<int64_t>(request_key.size()) << 32 | static_cast<int64_t>(crc);
+  const uint32_t crc = libdeflate_crc32(0, request_key.data(), request_key.size());
+  return static_cast<int64_t>(request_key.size()) << 32 | int64_t{crc};
 }
 
 std::string RequestKey(const google::protobuf::Message& request) {

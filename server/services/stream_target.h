@@ -20,17 +20,20 @@ class StreamTarget {
   // says where the set ends.
   template <typename Request, typename Response>
   absl::StatusOr<AnySession> Find(const Request& request, Response* response) {
-    if (!request.session().empty()) session_ = request.session();
-    if (!request.pattern_set().empty()) pattern_set_ = request.pattern_set();
     Violations violations;
-    violations.AddAll("", ParseSessionName(session_, "session").status());
-    violations.AddAll("", ValidateId(pattern_set_, "pattern_set"));
-    absl::StatusOr<AnySession> session;
-    found_.reset();
-    if (violations.empty()) {
-      session = FindSession(context_, session_, "session");
-      if (!session.ok()) return session;
-      found_ = *session;
+    if (!IsAsBefore(request)) {
+      found_.reset();
+      if (!request.session().empty()) session_ = request.session();
+      if (!request.pattern_set().empty()) pattern_set_ = request.pattern_set();
+      violations.AddAll("", ParseSessionName(session_, "session").status());
+      violations.AddAll("", ValidateId(pattern_set_, "pattern_set"));
+      if (violations.empty()) {
+        absl::StatusOr<AnySession> session = FindSession(context_, session_, "session");
+        if (!session.ok()) return session;
+        found_ = *std::move(session);
+      }
+    }
+    if (found_) {
       std::visit(
           [&](const auto& typed) {
             response->set_next_offset(typed->pattern_sets().NextOffset(pattern_set_));
@@ -38,14 +41,14 @@ class StreamTarget {
               response->set_model_version(typed->model_versions().Latest()->model_version);
             }
           },
-          *session);
+          *found_);
     }
     if (request.has_offset() && request.offset() < 0) {
       violations.Add("offset", absl::StrCat("must be 0 or more, but is ", request.offset()));
     }
     if (!request.has_patterns()) violations.Add("patterns", "must be given");
     if (!violations.empty()) return violations.ToStatus();
-    return session;
+    return *found_;
   }
 
   const std::string& pattern_set() const { return pattern_set_; }
@@ -58,6 +61,14 @@ class StreamTarget {
   }
 
  private:
+  // Whether `request` goes where the one before it went, and that is still there: then nothing needs to be looked up.
+  template <typename Request>
+  bool IsAsBefore(const Request& request) const {
+    return found_ && (request.session().empty() || request.session() == session_) &&
+           (request.pattern_set().empty() || request.pattern_set() == pattern_set_) &&
+           std::visit([](const auto& typed) { return !typed->closed(); }, *found_);
+  }
+
   const ServiceContext& context_;
   std::string session_;
   std::string pattern_set_;

@@ -42,7 +42,7 @@ auto Session<Scalar>::Create(SessionDescription description, Snapshot<Scalar> sn
   std::shared_ptr<Session> session(new Session(std::move(description),
                                                std::make_shared<const Snapshot<Scalar>>(std::move(snapshot)),
                                                *std::move(log), std::move(charge), environment));
-  if (answer) session->answers_.push_back(*std::move(answer));
+  if (answer) session->NoteAnswer(*std::move(answer), 1, MemoryCharge(environment.budget));
   return session;
 }
 
@@ -85,7 +85,7 @@ auto Session<Scalar>::CreateCopy(const std::string& id, const Session& source, c
       new Session(std::move(description), std::move(snapshot), *std::move(log), std::move(charge), environment));
   copy->pattern_sets_.TakeFrom(&sets);
   copy->next_set_key_ = source.next_set_key_;
-  if (answer) copy->answers_.push_back(*std::move(answer));
+  if (answer) copy->NoteAnswer(*std::move(answer), 1, MemoryCharge(environment.budget));
   return copy;
 }
 

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -32,7 +33,7 @@ namespace backprop::server {
 // Training runs of a session that are remembered; quoted in training_run.proto.
 inline constexpr size_t kMaxTrainingRuns = 64;
 // Bytes of the patterns that are committed together, about: batches of many callers share one commit.
-inline constexpr int64_t kCommitGroupBytes = 8 << 20;
+inline constexpr int64_t kCommitGroupBytes = 16 << 20;
 // Of the time spent on training and on keeping where it stands, checkpoints take this part at most.
 inline constexpr double kCheckpointShare = 0.02;
 
@@ -43,7 +44,8 @@ struct SessionEnvironment {
   MemoryBudget* budget;
   size_t kept_versions = kDefaultKeptVersions;
   std::chrono::milliseconds checkpoint_interval{1000};  // Between two checkpoints of a session, at least.
-  // Called when the store begins to fail a session, with the error, and when it works again, with OK. Thread-safe.
+  // Called with how the store does for a session: at each opening, when a commit fails, when one works again, and with
+  // OK when it is deleted. Thread-safe.
   std::function<void(const std::string& id, const absl::Status& status)> report_storage = nullptr;
 };
 
@@ -113,12 +115,22 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   // Keeps the answer to a request whose change was kept before.
   absl::Status KeepAnswer(const ChangeRequest& request);
 
-  // Patterns that wait for a commit, or had theirs. Must be finished.
+  // Patterns that wait for a commit, or had theirs. Goes before its session does.
   struct PendingAppend {
-    AppendTarget target;
-    Patterns<Scalar> patterns;
+    PendingAppend(Session* owner, AppendTarget where, Patterns<Scalar> what)
+        : session(owner), target(std::move(where)), patterns(std::move(what)), charge(owner->budget()) {}
+    ~PendingAppend() {
+      if (!settled) session->Withdraw(this);
+    }
+    PendingAppend(const PendingAppend&) = delete;
+    PendingAppend& operator=(const PendingAppend&) = delete;
+
+    Session* const session;
+    const AppendTarget target;
+    const Patterns<Scalar> patterns;
     MemoryCharge charge;
-    std::optional<absl::StatusOr<int64_t>> result = {};
+    absl::StatusOr<int64_t> result;     // The offset, once it is settled.
+    std::atomic<bool> settled = false;  // FinishAppend would not wait.
   };
 
   // Appends by the offset rules of AppendPatterns; the offset that the patterns got. Callers that wait at the same time
@@ -168,6 +180,8 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   // True when the store failed in a way that nobody knows what it holds: the session takes no more changes, and must be
   // opened anew.
   bool failed() const { return failed_; }
+  // Whether it takes no more changes: it was closed, or has failed.
+  bool closed() const { return closing_ || failed_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -193,7 +207,10 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   absl::Status Commit(SessionChange<Scalar>* change, const ChangeRequest& request = {});
   // Makes what was kept so in memory too. Memory that runs out in that leaves the session to be opened anew.
   void Apply(const std::function<void()>& effect);
-  void NoteAnswer(RequestAnswer answer);
+  // How many of the newest answers are kept with another one of so many bytes.
+  int64_t KeptAnswersWith(int64_t bytes) const;
+  // Takes up an answer as the newest; `kept_answers` stay, for which memory was taken.
+  void NoteAnswer(RequestAnswer answer, int64_t kept_answers, MemoryCharge charge);
   // Takes the time of the next checkpoint from what the last one took.
   void NoteCheckpoint(Clock::time_point begin);
   absl::StatusOr<SnapshotPtr> Publish(Parameters<Scalar> parameters, const Scalings& scalings,
@@ -208,6 +225,8 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
                            const ChangeRequest& request);
   // Carries out pending appends with one commit: as many as can share it, at least the first.
   void CommitPendingAppends();
+  // Takes an append that is not settled out of the line; without commit_mutex_.
+  void Withdraw(PendingAppend* append);
   // Adds the append to `change`, behind `staged_count` that are in it for the same set.
   void AddAppend(const AppendTarget& target, int64_t staged_count, const Patterns<Scalar>& patterns,
                  SessionChange<Scalar>* change);
@@ -259,7 +278,11 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   std::vector<int64_t> hidden_sets_ ABSL_GUARDED_BY(commit_mutex_);
   KeptTrainingRun active_run_ ABSL_GUARDED_BY(commit_mutex_);  // As the store has it.
   int64_t kept_report_count_ ABSL_GUARDED_BY(commit_mutex_) = 0;
-  std::deque<RequestAnswer> answers_ ABSL_GUARDED_BY(commit_mutex_);  // Oldest first.
+  struct NotedAnswer {
+    RequestAnswer answer;
+    MemoryCharge charge;
+  };
+  std::deque<NotedAnswer> answers_ ABSL_GUARDED_BY(commit_mutex_);  // Oldest first.
   std::atomic<Clock::time_point> next_checkpoint_ = Clock::time_point();
 
   std::mutex pending_mutex_;  // Taken after commit_mutex_.

@@ -14,7 +14,7 @@ namespace backprop::server {
 template <typename Scalar>
 absl::StatusOr<bool> Session<Scalar>::Recall(const ChangeRequest& request) const {
   if (request.id.empty()) return false;
-  for (const RequestAnswer& answer : answers_) {
+  for (const auto& [answer, charge] : answers_) {
     if (answer.request_id != request.id) continue;
     if (answer.request_hash != request.hash) {
       return InvalidField("request_id", "was used for another request before; choose a new id for each request");
@@ -73,10 +73,14 @@ void Session<Scalar>::ReportStorage(const absl::Status& status) {
 template <typename Scalar>
 absl::Status Session<Scalar>::Commit(SessionChange<Scalar>* change, const ChangeRequest& request) {
   RequestAnswer answer;
+  MemoryCharge charge(environment_.budget);
   if (request.respond) request.respond(StateAfter(*change));
   if (!request.id.empty()) {
     answer = {request.id, request.hash, request.serialize()};
+    const auto bytes = static_cast<int64_t>(answer.answer.size());
+    if (absl::Status status = charge.Grow(bytes, "the answer to the request"); !status.ok()) return status;
     change->answer = &answer;
+    change->kept_answers = KeptAnswersWith(bytes);
   }
   absl::Status status = log_->Commit(*change);
   ReportStorage(status);
@@ -95,7 +99,7 @@ absl::Status Session<Scalar>::Commit(SessionChange<Scalar>* change, const Change
   for (const int64_t version : change->dropped_versions) std::erase(kept_versions_, version);
   if (change->learner != nullptr) learner_kept_ = true;
   if (change->online_step != nullptr) learner_kept_ = false;
-  if (change->answer != nullptr) NoteAnswer(std::move(answer));
+  if (change->answer != nullptr) NoteAnswer(std::move(answer), change->kept_answers, std::move(charge));
   Touch(change->time);
   return absl::OkStatus();
 }
@@ -113,9 +117,19 @@ void Session<Scalar>::Apply(const std::function<void()>& effect) {
 }
 
 template <typename Scalar>
-void Session<Scalar>::NoteAnswer(RequestAnswer answer) {
-  answers_.push_back(std::move(answer));
-  if (std::ssize(answers_) > kMaxKeptAnswers) answers_.pop_front();
+int64_t Session<Scalar>::KeptAnswersWith(int64_t bytes) const {
+  int64_t count = 1;
+  for (auto i = answers_.rbegin(); i != answers_.rend() && count < kMaxKeptAnswers; ++i, ++count) {
+    bytes += static_cast<int64_t>(i->answer.answer.size());
+    if (bytes > kMaxKeptAnswerBytes) break;
+  }
+  return count;
+}
+
+template <typename Scalar>
+void Session<Scalar>::NoteAnswer(RequestAnswer answer, int64_t kept_answers, MemoryCharge charge) {
+  answers_.push_back({std::move(answer), std::move(charge)});
+  while (std::ssize(answers_) > kept_answers) answers_.pop_front();
 }
 
 template <typename Scalar>

@@ -35,7 +35,12 @@ auto Session<Scalar>::Open(OpenedSession<Scalar> opened, const SessionEnvironmen
   if (!held_charge.ok()) return held_charge.status();
   session->NoteHeld(held_count, *std::move(held_charge));
   session->learner_ = std::move(kept.learner);
-  session->answers_.assign(kept.answers.begin(), kept.answers.end());
+  for (RequestAnswer& answer : kept.answers) {
+    MemoryCharge answer_charge(environment.budget);
+    const auto bytes = static_cast<int64_t>(answer.answer.size());
+    if (absl::Status status = answer_charge.Grow(bytes, "the session's answers"); !status.ok()) return status;
+    session->NoteAnswer(std::move(answer), kMaxKeptAnswers, std::move(answer_charge));
+  }
   const auto sequences = session->RestorePatterns(kept);
   if (!sequences.ok()) return sequences.status();
   if (absl::Status status = session->ReplayOnline(kept, *sequences); !status.ok()) return status;

@@ -1,6 +1,7 @@
 // The part of Session that has to do with pattern sets.
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,12 @@
 #include "server/sessions/session.h"
 
 namespace backprop::server {
+namespace {
+
+// Stands for memory that ran out while others committed an append; making it takes none.
+absl::Status OutOfMemory() { return absl::Status(absl::StatusCode::kResourceExhausted, ""); }
+
+}  // namespace
 
 template <typename Scalar>
 void Session<Scalar>::AddAppend(const AppendTarget& target, int64_t staged_count, const Patterns<Scalar>& patterns,
@@ -32,8 +39,7 @@ absl::StatusOr<int64_t> Session<Scalar>::Append(AppendTarget target, Patterns<Sc
 
 template <typename Scalar>
 auto Session<Scalar>::BeginAppend(AppendTarget target, Patterns<Scalar> patterns) -> std::unique_ptr<PendingAppend> {
-  std::unique_ptr<PendingAppend> append(
-      new PendingAppend{std::move(target), std::move(patterns), MemoryCharge(environment_.budget)});
+  auto append = std::make_unique<PendingAppend>(this, std::move(target), std::move(patterns));
   const std::lock_guard lock(pending_mutex_);
   pending_appends_.push_back(append.get());
   return append;
@@ -41,68 +47,88 @@ auto Session<Scalar>::BeginAppend(AppendTarget target, Patterns<Scalar> patterns
 
 template <typename Scalar>
 absl::StatusOr<int64_t> Session<Scalar>::FinishAppend(PendingAppend* append) {
-  const std::lock_guard commit(commit_mutex_);
-  // Whoever comes first carries out what all have brought; the others find theirs done.
-  while (!append->result) CommitPendingAppends();
-  return *std::move(append->result);
+  if (!append->settled) {
+    const std::lock_guard commit(commit_mutex_);
+    // Whoever comes first carries out what all have brought; the others find theirs done.
+    while (!append->settled) CommitPendingAppends();
+  }
+  if (append->result.status() == OutOfMemory()) throw std::bad_alloc();
+  return append->result;
+}
+
+template <typename Scalar>
+void Session<Scalar>::Withdraw(PendingAppend* append) {
+  const std::lock_guard commit(commit_mutex_);  // While others commit it, it is theirs.
+  const std::lock_guard lock(pending_mutex_);
+  std::erase(pending_appends_, append);
 }
 
 template <typename Scalar>
 void Session<Scalar>::CommitPendingAppends() {
   SessionChange<Scalar> change = NewChange();
-  std::vector<PendingAppend*> taken, staged;
-  absl::Cleanup settle = [&taken] {  // Memory that runs out here must leave nobody waiting.
-    for (PendingAppend* append : taken) {
-      if (!append->result)
-        append->result = Error(absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT", "out of memory");
-    }
+  std::vector<PendingAppend*> staged;
+  size_t settled_count = 0;          // Of `staged`.
+  PendingAppend* current = nullptr;  // Out of the line, and not staged yet.
+  // The last that is done with an append: its caller may be waiting to end its life.
+  const auto settle = [](PendingAppend* append, absl::StatusOr<int64_t> result) {
+    append->result = std::move(result);
+    append->settled = true;
+  };
+  const absl::Cleanup settle_all = [&] {  // Memory that runs out here must leave nobody waiting.
+    if (current != nullptr) settle(current, OutOfMemory());
+    while (settled_count < staged.size()) settle(staged[settled_count++], OutOfMemory());
   };
   std::map<std::string, int64_t> staged_counts;
   int64_t pattern_count = 0;
   while (true) {
     PendingAppend* append = nullptr;
+    int64_t* staged_count = nullptr;
     {
       const std::lock_guard lock(pending_mutex_);
       if (pending_appends_.empty()) break;
       append = pending_appends_.front();
       const AppendTarget& target = append->target;
-      const int64_t end = pattern_sets_.NextOffset(target.pattern_set) + staged_counts[target.pattern_set];
+      staged_count = &staged_counts[target.pattern_set];
+      const int64_t end = pattern_sets_.NextOffset(target.pattern_set) + *staged_count;
       const int64_t bytes = (pattern_count + append->patterns.count()) *
                             (append->patterns.inputs.rows() + append->patterns.targets.rows() + 1) *
                             int64_t{sizeof(Scalar)};
-      // A repeat may be of what is not in its set yet, and a new set is there only after the commit.
-      const bool alone = pattern_sets_.KeyOf(target.pattern_set) == 0 || (target.offset && *target.offset < end) ||
-                         bytes > kCommitGroupBytes;
+      // A repeat may be of what is not in its set yet, and a new set, which counts as one, is there only after the
+      // commit.
+      const bool again = pattern_sets_.KeyOf(target.pattern_set) == 0 &&
+                         (*staged_count > 0 || pattern_sets_.List().size() + change.new_sets.size() >= kMaxPatternSets);
+      const bool alone = again || (target.offset && *target.offset < end) || bytes > kCommitGroupBytes;
       if (!staged.empty() && alone) break;
-      taken.push_back(append);
       pending_appends_.pop_front();
+      current = append;
     }
     const std::string& set = append->target.pattern_set;
     absl::Status status = CheckOpen();
     if (status.ok()) {
-      status = pattern_sets_.Check(set, append->target.offset, append->patterns, &append->charge, staged_counts[set]);
+      status = pattern_sets_.Check(set, append->target.offset, append->patterns, &append->charge, *staged_count);
     }
     if (!status.ok()) {
-      append->result = status;
+      settle(std::exchange(current, nullptr), std::move(status));
       continue;
     }
-    AddAppend(append->target, staged_counts[set], append->patterns, &change);
     staged.push_back(append);
-    staged_counts[set] += append->patterns.count();
+    current = nullptr;
+    AddAppend(append->target, *staged_count, append->patterns, &change);
+    *staged_count += append->patterns.count();
     pattern_count += append->patterns.count();
   }
   if (staged.empty()) return;
   const absl::Status status = Commit(&change);
-  for (size_t i = 0; i < staged.size(); ++i) {
-    if (!status.ok()) {
-      staged[i]->result = status;
-      continue;
+  for (const PatternAppend<Scalar>& append : change.appends) {
+    PendingAppend* const pending = staged[settled_count];
+    if (status.ok()) {
+      Apply([&] {
+        pattern_sets_.Append(pending->target.pattern_set, append.pattern_set_key, pending->patterns,
+                             std::move(pending->charge));
+      });
     }
-    const auto& [key, offset, patterns, sequence] = change.appends[i];
-    Apply([&, key = key, patterns = patterns] {
-      pattern_sets_.Append(staged[i]->target.pattern_set, key, *patterns, std::move(staged[i]->charge));
-    });
-    staged[i]->result = offset;
+    ++settled_count;
+    settle(pending, status.ok() ? absl::StatusOr<int64_t>(append.offset) : status);
   }
 }
 

@@ -29,11 +29,12 @@ absl::Status SessionRegistry::Load() {
   return absl::OkStatus();
 }
 
-std::vector<std::pair<std::string, absl::Status>> SessionRegistry::ResumeTraining() {
+std::vector<std::pair<std::string, absl::Status>> SessionRegistry::ResumeTraining(const StopCheck& stop) {
   const absl::StatusOr<std::vector<std::string>> ids = environment_.store->ListUnfinished();
   if (!ids.ok()) return {{"", ids.status()}};
   std::vector<std::pair<std::string, absl::Status>> failed;
   for (const std::string& id : *ids) {
+    if (stop()) break;
     if (absl::Status status = Find(id).status(); !status.ok()) failed.emplace_back(id, std::move(status));
   }
   return failed;
@@ -143,12 +144,11 @@ absl::StatusOr<AnySession> SessionRegistry::Find(const std::string& id) {
     freed_.notify_all();
   };
   // Its log must be gone before there is another.
-  const bool reopened = failed.has_value();
   if (failed) std::visit([](const auto& typed) { typed->Close(absl::UnavailableError("opened anew")); }, *failed);
   failed.reset();
   while (open_count() >= limits_.max_open_sessions && CloseIdle()) continue;
   session = OpenNow(id);
-  if ((reopened || !session.ok()) && environment_.report_storage) environment_.report_storage(id, session.status());
+  if (environment_.report_storage) environment_.report_storage(id, session.status());
   std::move(settle).Invoke();  // Before `session` is moved out.
   return session;
 }
@@ -198,6 +198,8 @@ absl::Status SessionRegistry::Delete(const std::string& id, const ChangeRequest&
   entry->busy = false;
   if (deleted.ok()) sessions_.erase(id);
   freed_.notify_all();
+  lock.unlock();
+  if (deleted.ok() && environment_.report_storage) environment_.report_storage(id, absl::OkStatus());
   return deleted;
 }
 

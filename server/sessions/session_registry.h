@@ -36,8 +36,9 @@ class SessionRegistry {
 
   // Takes up the sessions that the store has; none of them is opened yet. Called once, before all else.
   absl::Status Load();
-  // Opens the sessions with a training run that has not ended, which goes on. Those that failed, by id.
-  std::vector<std::pair<std::string, absl::Status>> ResumeTraining();
+  // Opens the sessions with a training run that has not ended, which goes on; between two of them it looks whether to
+  // stop. Those that failed, by id.
+  std::vector<std::pair<std::string, absl::Status>> ResumeTraining(const StopCheck& stop = NeverStop);
 
   // A new session under description.id, with `parameters` or drawn ones, at version 0. ALREADY_EXISTS, reason
   // SESSION_ALREADY_EXISTS; RESOURCE_EXHAUSTED, reasons SESSION_LIMIT and MEMORY_LIMIT; errors of the store. Scalar is

@@ -36,6 +36,11 @@ struct RequestAnswer {
   std::string answer = {};
 };
 
+// Answers that are kept of a session, the newest, and their bytes, of which one answer may have more; quoted in
+// session_service.proto.
+inline constexpr int64_t kMaxKeptAnswers = 1024;
+inline constexpr int64_t kMaxKeptAnswerBytes = 16 << 20;
+
 // A pattern set has a key beside its id: a set that was deleted while a run trains on it lives on without the id.
 struct KeptPatternSet {
   int64_t key = 0;      // From 1; never that of another set that is kept.
@@ -87,10 +92,8 @@ struct SessionChange {
   const TrainerState<Scalar>* checkpoint = nullptr;  // Where `run`, which has not ended, stands.
   std::vector<int64_t> dropped_runs = {};            // Numbers of runs no longer kept, nor their reports.
   const RequestAnswer* answer = nullptr;             // To the request that asked for the change.
+  int64_t kept_answers = kMaxKeptAnswers;            // With `answer`, so many of the newest answers are kept.
 };
-
-// Answers that are kept of a session, the newest; quoted in session_service.proto.
-inline constexpr int64_t kMaxKeptAnswers = 1024;
 
 // All that is kept of a session, but for its patterns.
 template <typename Scalar>
@@ -114,8 +117,8 @@ struct KeptSession {
 // The kept side of one session. Called by one thread at a time.
 //
 // Invariant: a change is committed here before it is applied in memory, and acknowledged after both. A commit that
-// fails with RESOURCE_EXHAUSTED (reason STORAGE_FULL) has changed nothing, and may be tried again. After any other
-// failure nobody knows what the file holds: the session must be opened anew.
+// fails with RESOURCE_EXHAUSTED has changed nothing, and may be tried again. After any other failure nobody knows what
+// the store holds: the session must be opened anew.
 template <typename Scalar>
 class SessionLog {
  public:

@@ -196,11 +196,11 @@ void WriteRuns(const SessionChange<Scalar>& change, RecordFile* file) {
   }
 }
 
-void WriteAnswer(const RequestAnswer& answer, RecordFile* file) {
+void WriteAnswer(const RequestAnswer& answer, int64_t kept_answers, RecordFile* file) {
   const std::optional<RecordFile::Record> last = file->Last(RecordKind::kAnswer);
   const int64_t number = last ? last->key + 1 : 1;
   file->Put(RecordKind::kAnswer, number, Encode(answer));
-  file->Erase(RecordKind::kAnswer, 0, number - kMaxKeptAnswers);
+  file->Erase(RecordKind::kAnswer, 0, number - kept_answers);
 }
 
 }  // namespace
@@ -221,7 +221,7 @@ void WriteChange(const SessionChange<Scalar>& change, const NetworkSpec& spec, R
     file->Put(RecordKind::kOnlineStep, change.online_step->model_version, Encode(*change.online_step));
   }
   WriteRuns(change, file);
-  if (change.answer != nullptr) WriteAnswer(*change.answer, file);
+  if (change.answer != nullptr) WriteAnswer(*change.answer, change.kept_answers, file);
 }
 
 template void WriteChange(const SessionChange<float>&, const NetworkSpec&, RecordFile*);

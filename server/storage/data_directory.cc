@@ -20,6 +20,25 @@
 namespace backprop::server {
 
 namespace fs = std::filesystem;
+namespace {
+
+// Makes the entries of the directories above `path` last: some may just have been made, by this process or by one that
+// was killed, and without them a loss of power takes all that is kept in them. Those that cannot be opened were made by
+// somebody else; some file systems have nothing to sync.
+absl::Status SyncAncestors(const std::string& path) {
+  for (fs::path ancestor = fs::path(path).parent_path();; ancestor = ancestor.parent_path()) {
+    const int directory = open(ancestor.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0) return absl::OkStatus();
+    const int error = fsync(directory) == 0 ? 0 : errno;
+    close(directory);
+    if (error != 0 && error != EINVAL && error != EROFS) {
+      return SystemError(ancestor.string(), "the directory cannot be synced", error);
+    }
+    if (ancestor == ancestor.root_path()) return absl::OkStatus();
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& path) {
   std::error_code error;
@@ -45,6 +64,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::st
                  absl::StrCat("another server uses the data directory ", absolute,
                               ": stop that one, or choose another directory"));
   }
+  if (absl::Status status = SyncAncestors(absolute); !status.ok()) return status;
   return result;
 }
 
@@ -121,7 +141,7 @@ absl::StatusOr<std::vector<std::string>> DataDirectory::MarkedIds() const {
   return ids;
 }
 
-absl::Status DataDirectory::RemoveLeftovers() const {
+absl::Status DataDirectory::TakeUp() const {
   const absl::StatusOr<std::vector<std::string>> names = Names();
   if (!names.ok()) return names.status();
   const std::set<std::string> all(names->begin(), names->end());
@@ -132,7 +152,6 @@ absl::Status DataDirectory::RemoveLeftovers() const {
         (absl::EndsWith(name, ".running") && !all.contains(name.substr(0, name.size() - 8) + ".session"));
     if (orphan || (absl::StartsWith(name, ".") && absl::EndsWith(name, ".new"))) leftovers.push_back(name);
   }
-  if (leftovers.empty()) return absl::OkStatus();
   if (absl::Status status = Remove(leftovers); !status.ok()) return status;
   return Sync();
 }

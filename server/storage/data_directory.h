@@ -18,8 +18,8 @@ namespace backprop::server {
 // Thread-safe: a thin layer over the file system. Names of files are those in the directory.
 class DataDirectory {
  public:
-  // Creates the directory (mode 0700) where there is none, and locks it until this is destroyed. FAILED_PRECONDITION,
-  // reason DATA_DIRECTORY_IN_USE, when it is locked; errors of SystemError otherwise.
+  // Creates the directory (mode 0700), durably, where there is none, and locks it until this is destroyed.
+  // FAILED_PRECONDITION, reason DATA_DIRECTORY_IN_USE, when it is locked; errors of SystemError otherwise.
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Open(const std::string& path);
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
@@ -46,8 +46,9 @@ class DataDirectory {
   // In order: ids of sessions, and of those with a marker.
   absl::StatusOr<std::vector<std::string>> SessionIds() const { return IdsOf(".session"); }
   absl::StatusOr<std::vector<std::string>> MarkedIds() const;
-  // Removes what a process left that was killed while it made or removed a session.
-  absl::Status RemoveLeftovers() const;
+  // Puts right what a process left that was killed: removes sessions that were half made or half removed, and makes
+  // durable what else it had created, moved or removed, before anybody is told of it.
+  absl::Status TakeUp() const;
 
  private:
   DataDirectory(std::string path, int directory, int lock);

@@ -2,12 +2,14 @@
 
 #include <SQLiteCpp/Column.h>
 #include <SQLiteCpp/Exception.h>
+#include <libdeflate.h>
 #include <sqlite3.h>
-#include <zlib.h>
 
 #include <cereal/types/array.hpp>
 #include <cereal/types/chrono.hpp>
+#include <filesystem>
 #include <new>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,10 +26,9 @@ constexpr int kPageBytes = 16384;
 
 uint32_t ChecksumOf(RecordKind kind, int64_t key, std::string_view data) {
   const int64_t names[] = {static_cast<int64_t>(kind), key};
-  const uLong start = crc32_z(0, reinterpret_cast<const Bytef*>(names), sizeof(names));
-  // Of no bytes at all zlib would take a null pointer for the wish to begin anew.
-  if (data.empty()) return static_cast<uint32_t>(start);
-  return static_cast<uint32_t>(crc32_z(start, reinterpret_cast<const Bytef*>(data.data()), data.size()));
+  const uint32_t start = libdeflate_crc32(0, names, sizeof(names));
+  // A null pointer, which no bytes at all may have, would begin anew.
+  return data.empty() ? start : libdeflate_crc32(start, data.data(), data.size());
 }
 
 int FlagsOf(RecordFile::Mode mode) {
@@ -92,7 +93,16 @@ RecordFile::RecordFile(std::string path, Mode mode, const RecordFileOptions& opt
     Begin();
     Migrate(migrations, static_cast<size_t>(version));
     Commit(head_.time);
+  } else if (mode == Mode::kOpen) {
+    MakeLast();
   }
+}
+
+void RecordFile::MakeLast() {
+  std::error_code missing;
+  if (std::filesystem::file_size(path_ + "-journal", missing) == 0 || missing) return;
+  Begin();
+  Commit(head_.time);
 }
 
 void RecordFile::Configure(Mode mode) {

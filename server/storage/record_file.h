@@ -30,7 +30,7 @@ class RecordFile {
  public:
   enum class Mode {
     kCreate,     // A new file, without a journal: of use once all of it is written.
-    kOpen,       // All pages are checked.
+    kOpen,       // All pages are checked, and what is there is made to last.
     kOpenAside,  // The same, without a journal.
     kPeek,       // Pages are checked as they are read.
   };
@@ -98,6 +98,10 @@ class RecordFile {
   void Configure(Mode mode);
   void CheckSchema(const Migrations& migrations, size_t version);
   void Migrate(const Migrations& migrations, size_t version);
+  // A process that was killed at the last step of a commit, the sync of the journal's end, or for which that sync
+  // failed, left a change that can be read and that a loss of power would undo. Whoever reads it may tell others, so a
+  // commit behind it makes it last first. A file that never had a journal needs none.
+  void MakeLast();
   Head ReadHead();
   void CheckPages();
   SQLite::Statement& Use(Cached* cached, const char* sql);

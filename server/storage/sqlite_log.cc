@@ -60,7 +60,7 @@ absl::Status SqliteLog<Scalar>::Commit(const SessionChange<Scalar>& change) {
 template <typename Scalar>
 absl::Status SqliteLog<Scalar>::Abandon(const absl::Status& error) {
   undone_ = false;
-  if (ReasonOf(error) != kStorageFull) failure_ = error;
+  if (!absl::IsResourceExhausted(error)) failure_ = error;
   const absl::Status status = Prepare();
   // Where there is no room even to undo it, the file's journal says that it is to be undone.
   return status.ok() ? error : status;
@@ -75,7 +75,7 @@ absl::Status SqliteLog<Scalar>::Prepare() {
     return absl::OkStatus();
   });
   undone_ = status.ok();
-  if (!status.ok() && ReasonOf(status) != kStorageFull) failure_ = status;
+  if (!status.ok() && !absl::IsResourceExhausted(status)) failure_ = status;
   return status;
 }
 

@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::OpenDirectory(const st
                                                                         const SqliteStoreOptions& options) {
   absl::StatusOr<std::unique_ptr<DataDirectory>> opened = DataDirectory::Open(directory);
   if (!opened.ok()) return opened.status();
-  if (absl::Status status = (*opened)->RemoveLeftovers(); !status.ok()) return status;
+  if (absl::Status status = (*opened)->TakeUp(); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<DeletionLog>> deletions = DeletionLog::Open(opened->get(), {.vfs = options.vfs});
   if (!deletions.ok()) return deletions.status();
   return std::unique_ptr<SqliteStore>(new SqliteStore(*std::move(opened), *std::move(deletions),

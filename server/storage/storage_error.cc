@@ -34,12 +34,11 @@ absl::Status FromSqlite(const std::string& path, const SQLite::Exception& except
   const int system_error = connection == nullptr ? 0 : sqlite3_system_errno(connection);
   const bool cannot_write = code == SQLITE_CANTOPEN || exception.getExtendedErrorCode() == SQLITE_IOERR_WRITE;
   if (code == SQLITE_FULL || (cannot_write && IsFull(system_error))) return FullError(path);
+  if (code == SQLITE_NOMEM || exception.getExtendedErrorCode() == SQLITE_IOERR_NOMEM) throw std::bad_alloc();
   switch (code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return DamagedError(path, exception.what());
-    case SQLITE_NOMEM:
-      throw std::bad_alloc();
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return FailedError(path, "another program has it open");

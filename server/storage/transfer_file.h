@@ -11,7 +11,7 @@ namespace backprop::server {
 
 class DirectoryTransferFile final : public TransferFile {
  public:
-  // `path` is free, and a leftover for DataDirectory::RemoveLeftovers should the process be killed.
+  // `path` is free, and a leftover for DataDirectory::TakeUp should the process be killed.
   explicit DirectoryTransferFile(std::string path) : path_(std::move(path)) {}
   ~DirectoryTransferFile() override;
 

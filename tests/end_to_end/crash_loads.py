@@ -170,8 +170,8 @@ class Training(Load):
             session=self.session, pattern_set="s", options=self.OPTIONS, epoch_count=self.EPOCHS,
             request_id=f"run {self.run_count}")
         run = f"{self.session}/trainingRuns/run-{self.run_count + 1}"
-        epoch = 0
-        while epoch < self.EPOCHS:
+        epoch, ended = 0, False
+        while not ended:  # All reports may be there before the end of the run is kept.
             try:
                 stream = self.training.RunEpochs(request, timeout=PATIENCE_S) if epoch == 0 else \
                     self.training.WatchTrainingRun(training_service_pb2.WatchTrainingRunRequest(
@@ -180,6 +180,7 @@ class Training(Load):
                     assert report.training_run == run and report.epoch == epoch + 1, (run, epoch, report)
                     epoch = report.epoch
                     self.reports.append((run, epoch, report.log_likelihood, report.gradient_norm, report.model_version))
+                ended = True
             except grpc.RpcError as error:
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise

@@ -34,6 +34,20 @@ def read_line(process: subprocess.Popen) -> str:
         watchdog.join()
 
 
+def refused(*flags: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a server that does not start."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as error:
+        process = start([BACKPROPD, *flags], stdout=output, stderr=error)
+        try:
+            code = process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
+        output.seek(0)
+        error.seek(0)
+        return code, output.read(), error.read()
+
+
 class Server:
     """backpropd on the loopback interface, by default on a free port and with nothing kept. As a context manager it is
     ended by SIGTERM."""

@@ -11,21 +11,7 @@ import unittest
 import grpc
 
 import pattern_files
-from processes import BACKPROPD, PATIENCE_S, Client, Server, read_line, start
-
-
-def refused(*flags: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a server that does not start."""
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as error:
-        process = start([BACKPROPD, *flags], stdout=output, stderr=error)
-        try:
-            code = process.wait(PATIENCE_S)
-        finally:
-            process.kill()
-            process.wait()
-        output.seek(0)
-        error.seek(0)
-        return code, output.read(), error.read()
+from processes import PATIENCE_S, Client, Server, read_line, refused
 
 
 class ServerProcessTest(unittest.TestCase):

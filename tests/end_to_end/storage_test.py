@@ -8,17 +8,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import grpc
 
-from processes import PATIENCE_S, ROOT, Client, Server
+from processes import PATIENCE_S, ROOT, Client, Server, refused
 
 # Mounting a disk of a size that can be filled is for root.
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 BATCH_COUNT = 10_000
 AHEAD = 30
 OUT_OF_RANGE = grpc.StatusCode.OUT_OF_RANGE.value[0]
+SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 
 
@@ -74,12 +76,28 @@ class StorageTest(unittest.TestCase):
             self.assertEqual(inputs, [value for batch in batches for value in batch.inputs.values])
             self.assertEqual(targets, [value for batch in batches for value in batch.targets.values])
 
-    def test_a_full_disk_refuses_until_there_is_room_and_loses_nothing(self) -> None:
-        import crash_loads as loads
+    def mount(self, size: str) -> str:
+        """A disk of that size, in memory."""
         folder = self.enterContext(tempfile.TemporaryDirectory())
-        mode = f"size=3m,mode=700,uid={os.getuid()}"
+        mode = f"size={size},mode=700,uid={os.getuid()}"
         subprocess.run([*AS_ROOT, "mount", "-t", "tmpfs", "-o", mode, "tmpfs", folder], check=True)
         self.addCleanup(subprocess.run, [*AS_ROOT, "umount", folder], check=True)
+        return folder
+
+    @staticmethod
+    def remount(folder: str, options: str) -> None:
+        subprocess.run([*AS_ROOT, "mount", "-o", f"remount,{options}", folder], check=True)
+
+    @staticmethod
+    def health(load, service: str) -> bytes:
+        """The status of `service` as grpc.health.v1 encodes it: field 1 is 1 for SERVING, 2 for NOT_SERVING."""
+        request = b"\x0a" + bytes([len(service)]) + service.encode()
+        check = load.channel.unary_unary("/grpc.health.v1.Health/Check")
+        return check(request, timeout=PATIENCE_S)
+
+    def test_a_full_disk_refuses_until_there_is_room_and_loses_nothing(self) -> None:
+        import crash_loads as loads
+        folder = self.mount("3m")
         server = self.enterContext(Server("--data-dir", folder))
         load = loads.Appending(server.address)
         load.create()
@@ -96,11 +114,17 @@ class StorageTest(unittest.TestCase):
         self.assertEqual(answer.status.code, RESOURCE_EXHAUSTED)
         self.assertIn("no space is left", answer.status.message)
         self.assertEqual(answer.next_offset, 500 * number)
+        # It says why: in the answer's details, in the health of this session alone, in the log.
+        self.assertIn(b"STORAGE_FULL", answer.status.details[0].value)
+        self.assertEqual(self.health(load, "sessions/appended"), NOT_SERVING)
+        self.assertIn("session appended cannot be kept: no space is left", server.log())
         # What was acknowledged is there, and it still answers.
         self.assertEqual(load.next_offset("s"), 500 * number)
         self.assertEqual(Client(server.address).text("health"), "SERVING\n")
-        subprocess.run([*AS_ROOT, "mount", "-o", "remount,size=64m", folder], check=True)
+        self.remount(folder, "size=64m")
         self.assertEqual([answer.status.code for answer in append(number, 20)], [0] * 20)
+        self.assertEqual(self.health(load, "sessions/appended"), SERVING)
+        self.assertIn("session appended is kept again", server.log())
         server.process.send_signal(signal.SIGKILL)
         server.process.wait(PATIENCE_S)
         server.process.stdout.close()
@@ -111,6 +135,54 @@ class StorageTest(unittest.TestCase):
             expected = [value for i in range(number + 20) for value in loads.patterns(i, 500).inputs.values]
             sent = loads.matrix_pb2.Matrix(values=expected).values  # In the precision of the wire.
             self.assertEqual(values, list(sent))
+
+    def test_a_disk_that_refuses_writes_stops_its_session_until_it_takes_them(self) -> None:
+        import crash_loads as loads
+        folder = self.mount("16m")
+        with Server("--data-dir", folder) as server:
+            load = loads.Appending(server.address)
+            load.create()
+            load.work(limit=3)
+
+            def append(offset: int):
+                return next(load.patterns.AppendPatterns(iter([loads.pattern_service_pb2.AppendPatternsRequest(
+                    session=load.session, pattern_set="s", offset=offset, patterns=loads.patterns(3))]),
+                    timeout=PATIENCE_S)).status
+
+            # As for root: a file system with files open for writing cannot be made read-only.
+            subprocess.run(["prlimit", f"--pid={server.process.pid}", "--fsize=0:"], check=True)
+            status = append(3 * loads.BATCH)
+            self.assertEqual(status.code, grpc.StatusCode.UNAVAILABLE.value[0], status)
+            self.assertIn(b"STORAGE_FAILED", status.details[0].value)
+            self.assertEqual(append(3 * loads.BATCH).code, grpc.StatusCode.UNAVAILABLE.value[0])
+            self.assertEqual(self.health(load, "sessions/appended"), NOT_SERVING)
+            subprocess.run(["prlimit", f"--pid={server.process.pid}", "--fsize=unlimited:"], check=True)
+            self.assertEqual(append(3 * loads.BATCH).code, 0)
+            self.assertEqual(self.health(load, "sessions/appended"), SERVING)
+        self.remount(folder, "ro")
+        code, output, error = refused("--listen", "127.0.0.1:0", "--data-dir", folder)
+        self.assertEqual((code, output), (1, ""))
+        self.assertRegex(error, f"{folder}.*Read-only file system")
+
+    def test_ten_thousand_sessions_start_within_a_second(self) -> None:
+        import crash_loads as loads
+        with tempfile.TemporaryDirectory() as folder:
+            with Server("--data-dir", folder) as server:
+                load = loads.Appending(server.address)
+                load.create()
+                load.work(limit=10)
+            kept = pathlib.Path(folder, "appended.session")
+            for number in range(10_000 - 1):
+                pathlib.Path(folder, f"s-{number}.session").hardlink_to(kept)
+            took_s = []
+            for _ in range(3):  # The fastest: others use this machine too.
+                before = time.monotonic()
+                with Server("--data-dir", folder, "--max-sessions", "10000") as server:
+                    took_s.append(time.monotonic() - before)
+                    self.assertIn("10000 sessions in", server.log())
+                    self.assertEqual(loads.Appending(server.address).next_offset("s"), 10 * loads.BATCH)
+            self.assertLess(min(took_s), 1)
+            print(f"10,000 sessions: ready after {min(took_s):.3f} s")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ INCLUDE = re.compile(r'^#include [<"]([^>"]+)[>"]', re.MULTILINE)
 # A folder of ours -> the folders of ours that it may include, beside itself. The longest prefix of a path decides.
 ALLOWED = {
     "core": [],
+    "server/process": [],
     "server/scheduling": ["core"],
     "server/sessions": ["server/scheduling", "core"],
     "server/storage": ["server/sessions", "core"],
     "server/services": ["server/sessions", "core", "proto"],
-    "server/main.cc": ["server/scheduling", "server/sessions", "server/storage", "server/services", "core"],
+    "server/main.cc": ["server/process", "server/scheduling", "server/sessions", "server/storage",
+                       "server/services", "core"],
     "client": ["proto"],
     "client/data": ["client", "proto"],
     "client/cli": ["client", "client/data", "proto"],
@@ -27,13 +29,13 @@ LIBRARIES = {
     re.compile(r"spdlog/"): ["server/main.cc"],
     re.compile(r"CLI/"): ["server/main.cc", "client/cli"],
     re.compile(r"SQLiteCpp/|sqlite3\.h|cereal/"): ["server/storage"],
-    re.compile(r"zlib\.h"): ["server/storage", "server/services", "client", "client/data"],
+    re.compile(r"zlib\.h|libdeflate\.h"): ["server/storage", "server/services", "client", "client/data"],
     re.compile(r"csv\.h"): ["client/data"],
     re.compile(r"(thread|mutex|condition_variable|future|semaphore)$"): [
-        "server/scheduling", "server/sessions", "server/storage", "server/services", "server/main.cc", "client",
-        "client/cli"],
+        "server/process", "server/scheduling", "server/sessions", "server/storage", "server/services", "server/main.cc",
+        "client", "client/cli"],
     re.compile(r"(fstream|iostream|cstdio|filesystem)$"): [
-        "server/storage", "server/main.cc", "client/data", "client/cli"],
+        "server/process", "server/storage", "server/main.cc", "client/data", "client/cli"],
 }
 
 

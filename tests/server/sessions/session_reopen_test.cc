@@ -167,6 +167,34 @@ TEST_F(SessionReopenTest, ARequestGetsItsFirstAnswerInALaterLife) {
   EXPECT_EQ(ReasonOf(world_->registry.Delete("a")), "SESSION_NOT_FOUND");
 }
 
+TEST_F(SessionReopenTest, LargeAnswersAreKeptAsFarAsThereIsRoomAndCounted) {
+  std::string recalled;
+  const auto request = [&](int number, size_t bytes) {
+    return ChangeRequest{.id = absl::StrCat("r-", number),
+                         .hash = number,
+                         .serialize = [=] { return std::string(bytes, static_cast<char>('a' + number)); },
+                         .recall = [&](const std::string& answer) { recalled = answer.substr(0, 1); }};
+  };
+  const int64_t part = kMaxKeptAnswerBytes / 4;
+  auto a = Restart().Create("a", SmallSpec());
+  const int64_t before = world_->budget.used_bytes();
+  for (int number = 0; number < 9; ++number) {
+    ASSERT_TRUE(a->KeepAnswer(request(number, static_cast<size_t>(part))).ok());
+    EXPECT_EQ(world_->budget.used_bytes() - before, part * std::min(number + 1, 4));
+  }
+  a.reset();
+  a = Restart().Get("a");
+  EXPECT_EQ(world_->budget.used_bytes() - before, part * 4);
+  EXPECT_FALSE(a->WasAnswered(request(4, 0)).value());
+  EXPECT_TRUE(a->WasAnswered(request(5, 0)).value());
+  EXPECT_EQ(recalled, "f");
+  // One that is larger than all of the room is kept, alone.
+  ASSERT_TRUE(a->KeepAnswer(request(10, static_cast<size_t>(kMaxKeptAnswerBytes) + 1)).ok());
+  EXPECT_FALSE(a->WasAnswered(request(8, 0)).value());
+  a.reset();
+  EXPECT_TRUE(Restart().Get("a")->WasAnswered(request(10, 0)).value());
+}
+
 TEST_F(SessionReopenTest, SessionsThatNobodyUsesAreClosedForOthersAndOpenedAgain) {
   World& world = Restart({.max_open_sessions = 2});
   for (const char* id : {"a", "b", "c", "d"}) {

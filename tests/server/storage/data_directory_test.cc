@@ -2,11 +2,15 @@
 #include "server/storage/data_directory.h"
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/error.h"
@@ -16,9 +20,27 @@
 #include "server/storage/sqlite_store.h"
 #include "tests/server/storage/workload.h"
 
+namespace {
+
+// Paths of what was synced since it was last cleared.
+std::vector<std::string>& Synced() {
+  static auto* const paths = new std::vector<std::string>;
+  return *paths;
+}
+
+}  // namespace
+
+// Stands in the C library's place for all of this program.
+extern "C" int fsync(int file) {
+  std::error_code ignored;
+  Synced().push_back(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file), ignored).string());
+  return static_cast<int>(syscall(SYS_fsync, file));
+}
+
 namespace backprop::server {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -38,6 +60,18 @@ TEST(DataDirectoryTest, IsMadeForItsOwnerAlone) {
   struct stat info = {};
   ASSERT_EQ(stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0700U);
+}
+
+TEST(DataDirectoryTest, IsMadeToLastAtEveryStart) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.PathOf("a/b");
+  for (int start = 0; start < 2; ++start) {  // A process may have been killed between making it and the sync.
+    Synced().clear();
+    OpenStore(path);
+    EXPECT_THAT(Synced(), Contains(path)) << "with the files in it";
+    EXPECT_THAT(Synced(), Contains(directory.PathOf("a")));
+    EXPECT_THAT(Synced(), Contains(directory.path()));
+  }
 }
 
 TEST(DataDirectoryTest, HasOneStoreAtATime) {

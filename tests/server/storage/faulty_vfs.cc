@@ -139,6 +139,12 @@ void FaultyVfs::FailAt(int64_t k, Fault fault) {
   fault_ = fault;
 }
 
+void FaultyVfs::LosePower() {
+  fault_ = Fault::kLoseUnsynced;
+  failed_ = true;
+  Break();
+}
+
 FaultyVfs::Disk& FaultyVfs::DiskOf(const std::string& path) {
   const auto [disk, is_new] = disks_.try_emplace(path);
   // A file that was moved here, or that another process made, was synced before.

@@ -32,6 +32,8 @@ class FaultyVfs {
   // The `k`-th call from now on, from 1, meets the fault.
   void FailAt(int64_t k, Fault fault);
   void Recover() { failed_ = false; }
+  // Power is lost now: what was not synced is gone, and all calls fail.
+  void LosePower();
   bool failed() const { return failed_; }
   int64_t call_count() const { return call_count_; }
 

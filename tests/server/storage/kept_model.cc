@@ -173,7 +173,7 @@ void KeptModel<Scalar>::Apply(const SessionChange<Scalar>& change) {
     EraseIf(&k.runs, [&](const auto& run) { return run.run.number == number; });
   }
   if (change.answer != nullptr) k.answers.push_back(*change.answer);
-  if (k.answers.size() > static_cast<size_t>(kMaxKeptAnswers)) k.answers.erase(k.answers.begin());
+  if (std::ssize(k.answers) > change.kept_answers) k.answers.erase(k.answers.begin());
 }
 
 template <typename Scalar>

@@ -102,6 +102,33 @@ TEST_P(StorageFaultTest, LosesNothingThatWasAcknowledgedWhereverItIsCutOff) {
   RecordProperty("applied_unacknowledged", static_cast<int>(applied_unacknowledged));
 }
 
+// A process that is killed leaves what it wrote, synced or not. What the next one reads of that it tells others, so it
+// must be there after a loss of power too.
+TEST(StorageKillTest, WhatAStartFindsSurvivesALossOfPowerWhereverTheProcessBeforeWasKilled) {
+  const Changes changes = ReferenceWorkload<double>("a");
+  for (int64_t k = 1;; ++k) {
+    SCOPED_TRACE(absl::StrCat("killed at call ", k));
+    const TemporaryDirectory directory;
+    FaultyVfs vfs;
+    vfs.FailAt(k, Fault::kStop);
+    const Acknowledged done = CutOff(directory.path(), vfs, changes);
+    if (!vfs.failed()) break;
+    if (!done.created) continue;
+    vfs.Recover();
+    vfs.FailAt(INT64_MAX / 2, Fault::kStop);
+    std::string told;
+    {
+      auto store = SqliteStore::OpenDirectory(directory.path(), {.vfs = vfs.name()});
+      ASSERT_TRUE(store.ok()) << store.status();
+      told = StoredText(store->get(), "a").value_or("lost");
+      vfs.LosePower();
+    }
+    auto store = SqliteStore::OpenDirectory(directory.path());
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE(StoredText(store->get(), "a").value_or("lost") == told) << "what was told is gone";
+  }
+}
+
 // The session is there as it was, or it is not; when that was acknowledged it is not, and its answer is kept.
 TEST_P(StorageFaultTest, ADeletionIsDoneOrNotWhereverItIsCutOff) {
   const Changes changes = {FirstChange<double>("a"), NewSet<double>(1, 3)};
@@ -178,9 +205,29 @@ TEST(StorageFullTest, AFullDiskFailsOneCommitAndIsForgottenWhenThereIsRoom) {
       ASSERT_TRUE(status.ok()) << status;
     }
     log.reset();
+    const bool over = !met && !vfs.failed();
+    vfs.Recover();
+    vfs.FailAt(INT64_MAX / 2, Fault::kFull);
     EXPECT_EQ(StoredText(store.get(), "a").value_or("lost"), ExpectedText(changes));
-    if (!met && !vfs.failed()) break;
+    if (over) break;
   }
+}
+
+TEST(StorageMemoryTest, ACommitThatRanOutOfMemoryMayBeTriedAgain) {
+  const TemporaryDirectory directory;
+  auto store = SqliteStore::OpenDirectory(directory.path()).value();
+  std::vector<OwnedChange<double>> changes = {FirstChange<double>("a"), NewSet<double>(1, 3)};
+  auto log = Store(store.get(), "a", changes);
+  changes.push_back({.time_ns = 70, .appends = {{1, 3, StoredPatterns<double>(100'000, 7)}}});
+  // Of SQLite's own memory there is some more, but not for a batch of 4.8 MB.
+  sqlite3_hard_heap_limit64(sqlite3_memory_used() + (1 << 20));
+  const absl::Status status = log->Commit(changes.back().View());
+  sqlite3_hard_heap_limit64(0);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(ReasonOf(status), "MEMORY_LIMIT");
+  EXPECT_TRUE(log->Commit(changes.back().View()).ok());
+  log.reset();
+  EXPECT_TRUE(StoredText(store.get(), "a").value_or("lost") == ExpectedText(changes));
 }
 
 TEST(StorageFailureTest, AfterAnErrorOfTheDiskTheSessionIsToBeOpenedAnew) {

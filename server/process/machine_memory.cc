@@ -1,0 +1,65 @@
+#include "server/process/machine_memory.h"
+
+#include <malloc.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+namespace backprop::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kKeptBytes = 32 << 20;  // The most that glibc takes for M_MMAP_THRESHOLD.
+
+// The number in a file of a limit; `none` where there is no such file or no number, but `max`.
+int64_t LimitIn(const fs::path& file, int64_t none) {
+  std::ifstream in(file);
+  int64_t limit = 0;
+  return in >> limit && limit > 0 ? limit : none;
+}
+
+// The least limit of the group `path` and of those that it is in; `path` is below the mount, which is the root of all.
+int64_t LeastLimit(const fs::path& mount, const fs::path& path, const char* file, int64_t most) {
+  int64_t least = LimitIn(mount / file, most);
+  fs::path group = mount;
+  for (const fs::path& part : path.relative_path()) {
+    group /= part;
+    least = std::min(least, LimitIn(group / file, most));
+  }
+  return least;
+}
+
+}  // namespace
+
+int64_t MachineMemoryBytes(const std::string& root) {
+  int64_t least = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  const fs::path mount(root + "/sys/fs/cgroup");
+  least = std::min(least, LeastLimit(mount, "", "memory.max", least));
+  least = std::min(least, LeastLimit(mount / "memory", "", "memory.limit_in_bytes", least));
+  // Lines of number:controllers:path; `0::` is the one group of version 2. In a container the paths may be those of the
+  // host, which are not there, and the limit stands at the mount.
+  std::ifstream groups(root + "/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
+    if (controllers.empty()) least = std::min(least, LeastLimit(mount, path, "memory.max", least));
+    if (("," + controllers + ",").find(",memory,") != std::string::npos) {
+      least = std::min(least, LeastLimit(mount / "memory", path, "memory.limit_in_bytes", least));
+    }
+  }
+  return least;
+}
+
+void KeepFreedMemory() {
+  mallopt(M_MMAP_THRESHOLD, kKeptBytes);
+  mallopt(M_TRIM_THRESHOLD, kKeptBytes);
+  // Few arenas: each keeps as much.
+  mallopt(M_ARENA_MAX, static_cast<int>(std::max(2u, std::thread::hardware_concurrency())));
+}
+
+}  // namespace backprop::server

@@ -1,0 +1,70 @@
+#include "server/process/machine_memory.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace backprop::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A root directory that says what a kernel would.
+class MachineMemoryTest : public testing::Test {
+ protected:
+  MachineMemoryTest() {
+    root_ = testing::TempDir() + "machine-memory-XXXXXX";
+    EXPECT_NE(mkdtemp(root_.data()), nullptr);
+  }
+  ~MachineMemoryTest() override { fs::remove_all(root_); }
+  void Write(const std::string& path, const std::string& text) {
+    fs::create_directories(fs::path(root_ + path).parent_path());
+    std::ofstream(root_ + path) << text;
+  }
+  int64_t Bytes() const { return MachineMemoryBytes(root_); }
+
+  const int64_t physical_ = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  std::string root_;
+};
+
+TEST_F(MachineMemoryTest, IsTheMachinesWithoutControlGroups) { EXPECT_EQ(Bytes(), physical_); }
+
+TEST_F(MachineMemoryTest, IsTheMachinesWhereGroupsHaveNoLimit) {
+  Write("/proc/self/cgroup", "0::/unit\n");
+  Write("/sys/fs/cgroup/unit/memory.max", "max\n");
+  EXPECT_EQ(Bytes(), physical_);
+  Write("/sys/fs/cgroup/unit/memory.max", "9223372036854771712\n");
+  EXPECT_EQ(Bytes(), physical_);
+}
+
+TEST_F(MachineMemoryTest, IsTheLimitOfAContainer) {
+  Write("/proc/self/cgroup", "0::/\n");
+  Write("/sys/fs/cgroup/memory.max", "1048576\n");
+  EXPECT_EQ(Bytes(), 1048576);
+}
+
+TEST_F(MachineMemoryTest, IsTheLeastLimitOfAllGroupsAroundIt) {
+  Write("/proc/self/cgroup", "0::/slice/unit/part\n");
+  Write("/sys/fs/cgroup/slice/memory.max", "3000000\n");
+  Write("/sys/fs/cgroup/slice/unit/memory.max", "2000000\n");
+  Write("/sys/fs/cgroup/slice/unit/part/memory.max", "max\n");
+  EXPECT_EQ(Bytes(), 2000000);
+}
+
+TEST_F(MachineMemoryTest, IsTheLimitOfGroupsOfVersionOne) {
+  Write("/proc/self/cgroup", "5:cpu,cpuacct:/other\n4:memory:/docker/abc\n");
+  Write("/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "5000000\n");
+  EXPECT_EQ(Bytes(), 5000000);
+  Write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "4000000\n");  // As a container of version 1 sees its own.
+  EXPECT_EQ(Bytes(), 4000000);
+}
+
+TEST_F(MachineMemoryTest, LinesOfNoMeaningAreSkipped) {
+  Write("/proc/self/cgroup", "\n:\nnonsense\n0::\n");
+  EXPECT_EQ(Bytes(), physical_);
+}
+
+}  // namespace
+}  // namespace backprop::server
