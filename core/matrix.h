@@ -26,6 +26,12 @@ using Columns = Eigen::Ref<Matrix<Scalar>>;
 template <typename Scalar>
 using ConstColumns = Eigen::Ref<const Matrix<Scalar>>;
 
+// a'b, in double whatever Scalar is.
+template <typename Scalar>
+double Dot(const Vector<Scalar>& a, const Vector<Scalar>& b) {
+  return a.template cast<double>().dot(b.template cast<double>());
+}
+
 // Eigen's == asks for equal sizes; values compare whatever their sizes.
 template <typename M>
 bool SameMatrix(const M& a, const M& b) {

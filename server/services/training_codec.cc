@@ -28,6 +28,17 @@ OptimizerOptions DecodeOptimizer(const v1::TrainingOptions& wire) {
       if (wire.rprop().has_max_step_size()) rprop.max_step_size = wire.rprop().max_step_size();
       return rprop;
     }
+    case v1::TrainingOptions::kLbfgs: {
+      Lbfgs lbfgs;
+      if (wire.lbfgs().has_history_size()) lbfgs.history_size = wire.lbfgs().history_size();
+      return lbfgs;
+    }
+    case v1::TrainingOptions::kNewtonCg: {
+      NewtonCg newton_cg{.gauss_newton = wire.newton_cg().gauss_newton()};
+      if (wire.newton_cg().has_max_product_count()) newton_cg.max_product_count = wire.newton_cg().max_product_count();
+      if (wire.newton_cg().has_tolerance()) newton_cg.tolerance = wire.newton_cg().tolerance();
+      return newton_cg;
+    }
     default:
       return GradientAscent{.momentum = wire.gradient_ascent().momentum(),
                             .nesterov = wire.gradient_ascent().nesterov()};
@@ -68,6 +79,15 @@ void Encode(const Rprop& rprop, v1::TrainingOptions* wire) {
   wire->mutable_rprop()->set_decrease_factor(rprop.decrease_factor);
   wire->mutable_rprop()->set_min_step_size(rprop.min_step_size);
   wire->mutable_rprop()->set_max_step_size(rprop.max_step_size);
+}
+
+void Encode(const Lbfgs& lbfgs, v1::TrainingOptions* wire) {
+  wire->mutable_lbfgs()->set_history_size(lbfgs.history_size);
+}
+void Encode(const NewtonCg& newton_cg, v1::TrainingOptions* wire) {
+  wire->mutable_newton_cg()->set_max_product_count(newton_cg.max_product_count);
+  wire->mutable_newton_cg()->set_tolerance(newton_cg.tolerance);
+  wire->mutable_newton_cg()->set_gauss_newton(newton_cg.gauss_newton);
 }
 
 void Encode(const ConstantSchedule&, v1::StepSizeSchedule* wire) { wire->mutable_constant(); }
@@ -131,18 +151,8 @@ google::protobuf::Duration EncodeDuration(std::chrono::duration<double> duration
   return wire;
 }
 
-}  // namespace
-
-bool DecodeReduction(v1::Reduction wire, Reduction fallback, Reduction* reduction) {
-  if (wire != v1::REDUCTION_UNSPECIFIED && wire != v1::REDUCTION_MEAN && wire != v1::REDUCTION_SUM) return false;
-  *reduction = wire == v1::REDUCTION_UNSPECIFIED ? fallback
-               : wire == v1::REDUCTION_SUM       ? Reduction::kSum
-                                                 : Reduction::kMean;
-  return true;
-}
-
-TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std::string& field,
-                                      Violations* violations) {
+// Not checked yet, but for what only the wire can say.
+TrainingOptions Decode(const v1::TrainingOptions& wire, const std::string& field, Violations* violations) {
   TrainingOptions options{.batch_size = wire.batch_size(),
                           .optimizer = DecodeOptimizer(wire),
                           .step_size_schedule = DecodeSchedule(wire.step_size_schedule()),
@@ -162,7 +172,29 @@ TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std
     to.min_improvement = from.min_improvement();
     to.restore_best = from.restore_best();
   }
+  return options;
+}
+
+}  // namespace
+
+bool DecodeReduction(v1::Reduction wire, Reduction fallback, Reduction* reduction) {
+  if (wire != v1::REDUCTION_UNSPECIFIED && wire != v1::REDUCTION_MEAN && wire != v1::REDUCTION_SUM) return false;
+  *reduction = wire == v1::REDUCTION_UNSPECIFIED ? fallback
+               : wire == v1::REDUCTION_SUM       ? Reduction::kSum
+                                                 : Reduction::kMean;
+  return true;
+}
+
+TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std::string& field,
+                                      Violations* violations) {
+  const TrainingOptions options = Decode(wire, field, violations);
   violations->AddAll(field, Validate(options));
+  return options;
+}
+
+TrainingOptions DecodeOnlineOptions(const v1::TrainingOptions& wire, const std::string& field, Violations* violations) {
+  const TrainingOptions options = Decode(wire, field, violations);
+  violations->AddAll(field, ValidateOnline(options));
   return options;
 }
 

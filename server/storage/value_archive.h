@@ -52,6 +52,14 @@ void serialize(Archive& archive, Rprop& rprop) {
   archive(rprop.increase_factor, rprop.decrease_factor, rprop.min_step_size, rprop.max_step_size);
 }
 template <typename Archive>
+void serialize(Archive& archive, Lbfgs& lbfgs) {
+  archive(lbfgs.history_size);
+}
+template <typename Archive>
+void serialize(Archive& archive, NewtonCg& newton_cg) {
+  archive(newton_cg.max_product_count, newton_cg.tolerance, newton_cg.gauss_newton);
+}
+template <typename Archive>
 void serialize(Archive&, ConstantSchedule&) {}
 template <typename Archive>
 void serialize(Archive& archive, ExponentialSchedule& schedule) {
