@@ -46,6 +46,21 @@ const BadOptions kBadOptions[] = {
     {"RpropWithASchedule",
      {.optimizer = Rprop{}, .step_size_schedule = ExponentialSchedule{.factor = 0.9}},
      {"step_size_schedule"}},
+    {"HistoryOfNothing", {.optimizer = Lbfgs{.history_size = 0}}, {"lbfgs.history_size"}},
+    {"HistoryPastTheLimit", {.optimizer = Lbfgs{.history_size = kMaxLbfgsHistorySize + 1}}, {"lbfgs.history_size"}},
+    {"NoProducts", {.optimizer = NewtonCg{.max_product_count = 0}}, {"newton_cg.max_product_count"}},
+    {"ProductsPastTheLimit",
+     {.optimizer = NewtonCg{.max_product_count = kMaxNewtonCgProductCount + 1}},
+     {"newton_cg.max_product_count"}},
+    {"ToleranceOfZero", {.optimizer = NewtonCg{.tolerance = 0}}, {"newton_cg.tolerance"}},
+    {"ToleranceOfOne", {.optimizer = NewtonCg{.tolerance = 1}}, {"newton_cg.tolerance"}},
+    {"ToleranceNotANumber", {.optimizer = NewtonCg{.tolerance = kNan}}, {"newton_cg.tolerance"}},
+    {"LbfgsByMiniBatches", {.batch_size = 32, .optimizer = Lbfgs{}}, {"batch_size"}},
+    {"NewtonCgOnLine", {.batch_size = 1, .optimizer = NewtonCg{}}, {"batch_size"}},
+    {"LbfgsWithASchedule", {.optimizer = Lbfgs{}, .step_size_schedule = CosineSchedule{}}, {"step_size_schedule"}},
+    {"NewtonCgWithASchedule",
+     {.optimizer = NewtonCg{}, .step_size_schedule = OnPlateauSchedule{}},
+     {"step_size_schedule"}},
     {"ExponentialFactorLeftOut",
      {.step_size_schedule = ExponentialSchedule{}},
      {"step_size_schedule.exponential.factor"}},
@@ -99,6 +114,10 @@ TEST(TrainingOptionsTest, AreGoodAtTheirBounds) {
       {.optimizer = GradientAscent{.momentum = 0.999, .nesterov = true}},
       {.optimizer = Adam{.beta1 = 0, .beta2 = 0}},
       {.optimizer = Rprop{.min_step_size = 1, .max_step_size = 1}},
+      {.optimizer = Lbfgs{.history_size = 1}},
+      {.optimizer = Lbfgs{.history_size = kMaxLbfgsHistorySize}, .weight_decay = 1, .gradient_norm_limit = 1},
+      {.optimizer = NewtonCg{.max_product_count = 1, .gauss_newton = true}},
+      {.optimizer = NewtonCg{.max_product_count = kMaxNewtonCgProductCount, .tolerance = 1e-300}},
       {.step_size_schedule = ExponentialSchedule{.factor = 1}},
       {.step_size_schedule = CosineSchedule{.final_step_size = 0, .epoch_count = kMaxEpochCount}},
       {.step_size_schedule = OnPlateauSchedule{.patience = 1, .min_improvement = 0, .min_step_size = 0}},
@@ -125,6 +144,16 @@ TEST(TrainingOptionsTest, HaveADefaultStepSizeByOptimizer) {
   EXPECT_EQ(DefaultStepSize(GradientAscent{}), 0.1);
   EXPECT_EQ(DefaultStepSize(Adam{}), 0.001);
   EXPECT_EQ(DefaultStepSize(Rprop{}), 0.1);
+  EXPECT_EQ(DefaultStepSize(Lbfgs{}), 1);
+  EXPECT_EQ(DefaultStepSize(NewtonCg{}), 1);
+}
+
+TEST(OnlineOptionsTest, AreThoseOfOptimizersThatNeedNoWholeSet) {
+  EXPECT_TRUE(ValidateOnline({.batch_size = 1, .optimizer = Adam{}}).ok());
+  EXPECT_THAT(FieldsOf(ValidateOnline({.optimizer = Lbfgs{}})), ElementsAre("lbfgs"));
+  EXPECT_THAT(FieldsOf(ValidateOnline({.optimizer = NewtonCg{}})), ElementsAre("newton_cg"));
+  EXPECT_THAT(FieldsOf(ValidateOnline({.early_stopping = EarlyStopping{}})), ElementsAre("early_stopping"));
+  EXPECT_THAT(FieldsOf(ValidateOnline({.step_size = 0})), ElementsAre("step_size"));
 }
 
 }  // namespace

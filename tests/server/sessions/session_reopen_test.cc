@@ -98,8 +98,11 @@ TEST_F(SessionReopenTest, PatternsOfADeletedSetAreNotNeededToLearnAgain) {
   ExpectSame(before, SeenSession(*Restart().Get("a")));
 }
 
-TEST_F(SessionReopenTest, ARunGoesOnToTheSameBits) {
-  TrainingOptions options = kMomentum;
+// By every kind of optimizer: what each remembers is kept.
+class RunReopenTest : public SessionReopenTest, public testing::WithParamInterface<TrainingOptions> {};
+
+TEST_P(RunReopenTest, ARunGoesOnToTheSameBits) {
+  TrainingOptions options = GetParam();
   options.shuffle = true;
   options.early_stopping = EarlyStopping{.patience = 1'000'000, .restore_best = true};
   TrainingRunRequest request = Epochs(3000, options);
@@ -142,6 +145,12 @@ TEST_F(SessionReopenTest, ARunGoesOnToTheSameBits) {
   EXPECT_EQ(Restart().Get("a")->model_versions().Get(best).value()->parameters, best_parameters);
   EXPECT_EQ(ReasonOf(world_->Get("a")->pattern_sets().Get("s").status()), "PATTERN_SET_NOT_FOUND");
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    ByOptimizer, RunReopenTest,
+    testing::Values(kMomentum, TrainingOptions{.batch_size = 3, .step_size = 0.01, .optimizer = Adam{}},
+                    TrainingOptions{.step_size = 1, .optimizer = Lbfgs{.history_size = 7}, .weight_decay = 1e-4},
+                    TrainingOptions{.step_size = 1, .optimizer = NewtonCg{}, .weight_decay = 1e-4}));
 
 TEST_F(SessionReopenTest, ARequestGetsItsFirstAnswerInALaterLife) {
   std::string answer;
