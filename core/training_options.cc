@@ -169,7 +169,6 @@ absl::Status ValidateOnline(const TrainingOptions& options) {
     violations.Add(NameOf(options.optimizer),
                    "trains on whole sets, in RunEpochs only: take gradient_ascent, adam or rprop");
   }
-  if (options.early_stopping) violations.Add("early_stopping", "is for training runs; leave it out");
   return violations.ToStatus();
 }
 

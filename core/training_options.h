@@ -114,8 +114,7 @@ double DefaultStepSize(const OptimizerOptions& optimizer);
 // INVALID_ARGUMENT with every violation, fields named as in TrainingOptions of training_options.proto.
 absl::Status Validate(const TrainingOptions& options);
 
-// The same for learning from patterns as they arrive, or from a caller's gradients: with an optimizer that can,
-// and without early stopping.
+// The same for learning from patterns as they arrive, or from a caller's gradients: with an optimizer that can.
 absl::Status ValidateOnline(const TrainingOptions& options);
 
 }  // namespace backprop

@@ -195,6 +195,7 @@ TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std
 TrainingOptions DecodeOnlineOptions(const v1::TrainingOptions& wire, const std::string& field, Violations* violations) {
   const TrainingOptions options = Decode(wire, field, violations);
   violations->AddAll(field, ValidateOnline(options));
+  if (options.early_stopping) violations->Add(field + ".early_stopping", "is for training runs; leave it out");
   return options;
 }
 

@@ -152,7 +152,6 @@ TEST(OnlineOptionsTest, AreThoseOfOptimizersThatNeedNoWholeSet) {
   EXPECT_TRUE(ValidateOnline({.batch_size = 1, .optimizer = Adam{}}).ok());
   EXPECT_THAT(FieldsOf(ValidateOnline({.optimizer = Lbfgs{}})), ElementsAre("lbfgs"));
   EXPECT_THAT(FieldsOf(ValidateOnline({.optimizer = NewtonCg{}})), ElementsAre("newton_cg"));
-  EXPECT_THAT(FieldsOf(ValidateOnline({.early_stopping = EarlyStopping{}})), ElementsAre("early_stopping"));
   EXPECT_THAT(FieldsOf(ValidateOnline({.step_size = 0})), ElementsAre("step_size"));
 }
 

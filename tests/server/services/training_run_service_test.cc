@@ -79,6 +79,22 @@ TEST_F(TrainingRunServiceTest, ARunIsDescribedWithDefaultsFilledIn) {
   EXPECT_FALSE(run.has_error());
 }
 
+TEST_F(TrainingRunServiceTest, ARunOnWholeSetsIsDescribedWithDefaultsFilledIn) {
+  Run("epoch_count: 3 options { lbfgs {} }");
+  Run("epoch_count: 3 options { newton_cg { gauss_newton: true } }");
+  const v1::TrainingRun lbfgs = Get("run-1"), newton_cg = Get("run-2");
+  for (const v1::TrainingRun& run : {lbfgs, newton_cg}) {
+    EXPECT_EQ(run.state(), v1::TrainingRun::STATE_SUCCEEDED);
+    EXPECT_EQ(run.options().step_size(), 1);
+    EXPECT_EQ(run.options().batch_size(), 0);
+    EXPECT_GT(run.last_report().step_size(), 0);
+  }
+  EXPECT_EQ(lbfgs.options().lbfgs().history_size(), 10);
+  EXPECT_EQ(newton_cg.options().newton_cg().max_product_count(), 100);
+  EXPECT_EQ(newton_cg.options().newton_cg().tolerance(), 0.1);
+  EXPECT_TRUE(newton_cg.options().newton_cg().gauss_newton());
+}
+
 TEST_F(TrainingRunServiceTest, TheNameOfTheRunComesBeforeItsFirstReport) {
   grpc::ClientContext context;
   const auto reader = Start(&context, kManyEpochs);
