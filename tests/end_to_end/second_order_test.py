@@ -15,8 +15,8 @@ import prepare_datasets
 from processes import Client, Server
 
 SEED = 1
-# Name of the data, hidden units, epochs of Newton-CG and of L-BFGS, and the most that Newton-CG may be below 0 as a share
-# of Adam. It is some 0.1 and 0.95: two classes can be told apart almost perfectly, a progression cannot.
+# Name of the data, hidden units, epochs of Newton-CG and of L-BFGS, and the most that Newton-CG may be below 0 as a
+# share of Adam. It is some 0.1 and 0.95: two classes can be told apart almost perfectly, a progression cannot.
 NETWORKS = (("cancer", 16, 30, 40, 0.5), ("diabetes", 4, 40, 100, 0.98))
 # Times are the shortest of so many runs, all of which end on the same bits.
 REPEATS = 3
