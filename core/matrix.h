@@ -4,6 +4,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <cmath>
 
 namespace backprop {
 
@@ -25,6 +26,22 @@ using Columns = Eigen::Ref<Matrix<Scalar>>;
 
 template <typename Scalar>
 using ConstColumns = Eigen::Ref<const Matrix<Scalar>>;
+
+// a'b, in double whatever Scalar is.
+template <typename Scalar>
+double Dot(const Vector<Scalar>& a, const Vector<Scalar>& b) {
+  return a.template cast<double>().dot(b.template cast<double>());
+}
+
+// The Euclidean norm; finite where it is in double, though its square may not be. (Eigen's stableNorm relies on an
+// alignment that vectors do not have.)
+template <typename Scalar>
+double NormOf(const Vector<Scalar>& v) {
+  const double norm = double{v.norm()};
+  if (!std::isinf(norm)) return norm;
+  const double largest = double{v.cwiseAbs().maxCoeff()};
+  return std::isinf(largest) ? largest : largest * (v.template cast<double>() / largest).norm();
+}
 
 // Eigen's == asks for equal sizes; values compare whatever their sizes.
 template <typename M>

@@ -74,6 +74,16 @@ void Step(const Rprop& options, Scalar e, Scalar /*c*/, const Vector<Scalar>& g,
   }
 }
 
+template <typename Scalar>
+void Step(const Lbfgs&, Scalar e, Scalar c, const Vector<Scalar>& g, OptimizerState<Scalar>*, Vector<Scalar>* w) {
+  *w += e * c * g;
+}
+
+template <typename Scalar>
+void Step(const NewtonCg&, Scalar e, Scalar c, const Vector<Scalar>& g, OptimizerState<Scalar>*, Vector<Scalar>* w) {
+  *w += e * c * g;
+}
+
 }  // namespace
 
 template <typename Scalar>
@@ -88,6 +98,8 @@ void OptimizerStep(const OptimizerOptions& options, double step_size, double sca
 }
 
 int OptimizerVectorCount(const OptimizerOptions& options) {
+  if (const auto* lbfgs = std::get_if<Lbfgs>(&options)) return 2 * lbfgs->history_size;
+  if (std::holds_alternative<NewtonCg>(options)) return 0;
   if (const auto* ascent = std::get_if<GradientAscent>(&options)) return ascent->momentum == 0 ? 0 : 1;
   return 2;
 }

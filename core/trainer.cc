@@ -34,6 +34,7 @@ Trainer<Scalar>::Trainer(TrainingTask<Scalar> task, TrainerState<Scalar> state)
       computation_(task_.spec, task_.scalings),
       state_(std::move(state)) {
   if (OnlineAscent<Scalar>::Serves(task_.options)) online_.emplace(task_.spec, task_.scalings);
+  if (TrainsOnWholeSets(task_.options.optimizer)) iteration_.emplace(task_.spec, task_.options);
   ShuffleOrder();
 }
 
@@ -41,10 +42,14 @@ template <typename Scalar>
 int64_t Trainer<Scalar>::WorkspaceBytes(const NetworkSpec& spec, const TrainingOptions& options,
                                         int64_t pattern_count) {
   const int64_t batch = options.batch_size == 0 ? pattern_count : std::min<int64_t>(options.batch_size, pattern_count);
-  const int64_t vectors = 2 + OptimizerVectorCount(options.optimizer);  // The parameters, and the best of them.
+  // The parameters, and the best of them.
+  const int64_t vectors = 2 + OptimizerVectorCount(options.optimizer);
+  const int64_t iteration = TrainsOnWholeSets(options.optimizer)
+                                ? SecondOrderIteration<Scalar>::WorkspaceBytes(spec, options.optimizer, pattern_count)
+                                : 0;
   // The validation set may be of any size.
   return BatchComputation<Scalar>::WorkspaceBytes(spec, batch) + OnlineAscent<Scalar>::WorkspaceBytes(spec) +
-         BatchComputation<Scalar>::WorkspaceBytes(spec, kMaxPatternsPerSet, /*gradient=*/false) +
+         BatchComputation<Scalar>::WorkspaceBytes(spec, kMaxPatternsPerSet, /*gradient=*/false) + iteration +
          vectors * spec.parameter_count() * int64_t{sizeof(Scalar)} +
          (options.shuffle ? pattern_count * int64_t{sizeof(int32_t)} : 0);
 }
@@ -60,7 +65,35 @@ void Trainer<Scalar>::ShuffleOrder() {
 template <typename Scalar>
 auto Trainer<Scalar>::Step(const ParallelFor& parallel_for, const StopCheck& stopped) -> Outcome {
   if (state_.position == task_.patterns.count()) return EndEpoch(parallel_for, stopped);
+  if (iteration_) return Iterate(parallel_for, stopped);
   return online_ ? TrainOnline(stopped) : TrainBatch(parallel_for, stopped);
+}
+
+template <typename Scalar>
+auto Trainer<Scalar>::Iterate(const ParallelFor& parallel_for, const StopCheck& stopped) -> Outcome {
+  const int64_t count = task_.patterns.count();
+  const PatternSource<Scalar> source = [this](int64_t begin, int64_t n, Columns<Scalar> inputs, Columns<Scalar> targets,
+                                              Eigen::Ref<RowVector<Scalar>> weights) {
+    task_.patterns.Read(begin, n, inputs, targets, weights);
+  };
+  const Objective<Scalar> objective(task_.spec, task_.scalings, task_.options,
+                                    {.pattern_count = count, .source = source}, &computation_);
+  using Iteration = typename SecondOrderIteration<Scalar>::Outcome;
+  switch (iteration_->Step(objective, parallel_for, stopped, &state_.optimizer, &state_.parameters)) {
+    case Iteration::kMore:
+      return Outcome::kBatchDone;
+    case Iteration::kStopped:
+      return Outcome::kStopped;
+    case Iteration::kDiverged:
+      return Outcome::kDiverged;
+    case Iteration::kDone:
+      break;
+  }
+  state_.measures.Add(iteration_->measures());
+  state_.gradient_norm_sum += iteration_->gradient_norm();
+  ++state_.batch_count;
+  state_.position = count;
+  return Outcome::kEpochTrained;
 }
 
 template <typename Scalar>
@@ -134,7 +167,8 @@ auto Trainer<Scalar>::EndEpoch(const ParallelFor& parallel_for, const StopCheck&
                  .training = state_.measures,
                  .validation = std::move(validation),
                  .gradient_norm = state_.gradient_norm_sum / static_cast<double>(state_.batch_count),
-                 .step_size = StepSizeOf(task_.options, state_.epoch, task_.epoch_count, state_.plateau),
+                 .step_size = iteration_ ? state_.optimizer.step_size
+                                         : StepSizeOf(task_.options, state_.epoch, task_.epoch_count, state_.plateau),
                  .best = ObserveEpoch(task_.options.early_stopping, state_.epoch, observed, &state_.stopping)};
   ObserveEpoch(task_.options, observed, &state_.plateau);
   const auto& early_stopping = task_.options.early_stopping;

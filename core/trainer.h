@@ -11,6 +11,7 @@
 #include "core/online_ascent.h"
 #include "core/optimizer.h"
 #include "core/pattern_sequence.h"
+#include "core/second_order_iteration.h"
 #include "core/step_size_schedule.h"
 #include "core/training_options.h"
 
@@ -50,8 +51,8 @@ struct EpochResult {
   Measures training;
   std::optional<Measures> validation;
   double gradient_norm = 0;  // Of the reduced gradient, mean over the epoch's batches.
-  double step_size = 0;
-  bool best = false;  // The highest mean log likelihood so far, of the validation set where there is one.
+  double step_size = 0;  // Optimizers that train on whole sets: the one that the search found; 0 where it found none.
+  bool best = false;     // The highest mean log likelihood so far, of the validation set where there is one.
 };
 
 // Not thread-safe; one thread at a time calls Step. Same task, same initial parameters: same bits, whatever the
@@ -60,7 +61,8 @@ template <typename Scalar>
 class Trainer {
  public:
   enum class Outcome {
-    kBatchDone,     // One batch, or some of one pattern each.
+    // One batch, or some of one pattern each, or one of the passes over the set of a second-order iteration.
+    kBatchDone,
     kEpochTrained,  // The last batch of an epoch is done; the next Step ends the epoch.
     kEpochDone,     // last_epoch() is new.
     kStopped,       // `stopped` said so.
@@ -93,13 +95,16 @@ class Trainer {
   // Batches of one pattern: several of them, where a pattern is little work.
   Outcome TrainOnline(const StopCheck& stopped);
   Outcome EndEpoch(const ParallelFor& parallel_for, const StopCheck& stopped);
+  // Batch training by iterations that evaluate the objective where they choose.
+  Outcome Iterate(const ParallelFor& parallel_for, const StopCheck& stopped);
   // The epoch's order, which is not part of the state.
   void ShuffleOrder();
 
   const TrainingTask<Scalar> task_;
   const int64_t batch_size_;
   BatchComputation<Scalar> computation_;
-  std::optional<OnlineAscent<Scalar>> online_;  // Where it serves the options.
+  std::optional<OnlineAscent<Scalar>> online_;             // Where it serves the options.
+  std::optional<SecondOrderIteration<Scalar>> iteration_;  // With an optimizer that trains on whole sets.
 
   TrainerState<Scalar> state_;
   std::vector<int32_t> order_;  // The epoch's order of patterns; empty: as stored.

@@ -65,7 +65,32 @@ void Check(const Rprop& rprop, Violations* violations) {
   }
 }
 
-constexpr char kSchedule[] = "step_size_schedule.";
+void Check(const Lbfgs& lbfgs, Violations* violations) {
+  if (lbfgs.history_size < 1 || lbfgs.history_size > kMaxLbfgsHistorySize) {
+    Ranges(violations).Add("lbfgs.history_size", absl::StrCat("1 to ", kMaxLbfgsHistorySize), lbfgs.history_size);
+  }
+}
+
+void Check(const NewtonCg& newton_cg, Violations* violations) {
+  if (newton_cg.max_product_count < 1 || newton_cg.max_product_count > kMaxNewtonCgProductCount) {
+    Ranges(violations)
+        .Add("newton_cg.max_product_count", absl::StrCat("1 to ", kMaxNewtonCgProductCount),
+             newton_cg.max_product_count);
+  }
+  Ranges(violations).BetweenZeroAndOne("newton_cg.tolerance", newton_cg.tolerance);
+}
+
+// The name of its field in TrainingOptions.
+const char* NameOf(const GradientAscent&) { return "gradient_ascent"; }
+const char* NameOf(const Adam&) { return "adam"; }
+const char* NameOf(const Rprop&) { return "rprop"; }
+const char* NameOf(const Lbfgs&) { return "lbfgs"; }
+const char* NameOf(const NewtonCg&) { return "newton_cg"; }
+const char* NameOf(const OptimizerOptions& optimizer) {
+  return std::visit([](const auto& options) { return NameOf(options); }, optimizer);
+}
+
+constexpr char kSchedule[] = "schedule.";
 
 void Check(const ConstantSchedule&, Violations*) {}
 
@@ -92,28 +117,57 @@ void Check(const OnPlateauSchedule& schedule, Violations* violations) {
   ranges.NotNegative(absl::StrCat(kSchedule, "on_plateau.min_step_size"), schedule.min_step_size);
 }
 
-}  // namespace
-
-double DefaultStepSize(const OptimizerOptions& optimizer) {
-  return std::holds_alternative<Adam>(optimizer) ? 0.001 : 0.1;
+// What of the other options an optimizer takes.
+void CheckCombination(const TrainingOptions& options, Violations* violations) {
+  const char* const name = NameOf(options.optimizer);
+  if (TrainsOnWholeSets(options.optimizer) && options.batch_size > 0) {
+    violations->Add("batch_size", absl::StrCat("must be 0 (the whole set) with ", name, ", but is ", options.batch_size,
+                                               ": it compares steps by all patterns"));
+  }
+  if (std::holds_alternative<ConstantSchedule>(options.schedule)) return;
+  if (TrainsOnWholeSets(options.optimizer)) {
+    violations->Add("schedule",
+                    absl::StrCat("must be constant or left out with ", name, ", which searches its step sizes"));
+  } else if (std::holds_alternative<Rprop>(options.optimizer)) {
+    violations->Add("schedule", "must be constant or left out with rprop, which keeps steps of its own");
+  }
 }
 
-absl::Status Validate(const TrainingOptions& options) {
+Violations ViolationsIn(const TrainingOptions& options) {
   Violations violations;
   Ranges ranges(&violations);
   if (options.batch_size < 0) ranges.Add("batch_size", "0 (the whole set) or more", options.batch_size);
   ranges.Positive("step_size", options.step_size);
   std::visit([&](const auto& optimizer) { Check(optimizer, &violations); }, options.optimizer);
-  std::visit([&](const auto& schedule) { Check(schedule, &violations); }, options.step_size_schedule);
-  if (std::holds_alternative<Rprop>(options.optimizer) &&
-      !std::holds_alternative<ConstantSchedule>(options.step_size_schedule)) {
-    violations.Add("step_size_schedule", "must be constant or left out with rprop, which keeps steps of its own");
-  }
+  std::visit([&](const auto& schedule) { Check(schedule, &violations); }, options.schedule);
+  CheckCombination(options, &violations);
   ranges.NotNegative("weight_decay", options.weight_decay);
   ranges.NotNegative("gradient_norm_limit", options.gradient_norm_limit);
   if (options.early_stopping) {
     ranges.Patience("early_stopping.patience", options.early_stopping->patience);
     ranges.NotNegative("early_stopping.min_improvement", options.early_stopping->min_improvement);
+  }
+  return violations;
+}
+
+}  // namespace
+
+bool TrainsOnWholeSets(const OptimizerOptions& optimizer) {
+  return std::holds_alternative<Lbfgs>(optimizer) || std::holds_alternative<NewtonCg>(optimizer);
+}
+
+double DefaultStepSize(const OptimizerOptions& optimizer) {
+  if (TrainsOnWholeSets(optimizer)) return 1;
+  return std::holds_alternative<Adam>(optimizer) ? 0.001 : 0.1;
+}
+
+absl::Status Validate(const TrainingOptions& options) { return ViolationsIn(options).ToStatus(); }
+
+absl::Status ValidateOnline(const TrainingOptions& options) {
+  Violations violations = ViolationsIn(options);
+  if (TrainsOnWholeSets(options.optimizer)) {
+    violations.Add(NameOf(options.optimizer),
+                   "trains on whole sets, in RunEpochs only: take gradient_ascent, adam or rprop");
   }
   return violations.ToStatus();
 }

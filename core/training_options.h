@@ -38,7 +38,31 @@ struct Rprop {
   bool operator==(const Rprop&) const = default;
 };
 
-using OptimizerOptions = std::variant<GradientAscent, Adam, Rprop>;
+// Pairs of steps and gradient changes that L-BFGS remembers at most.
+inline constexpr int kMaxLbfgsHistorySize = 100;
+
+// Limited-memory BFGS; Nocedal and Wright (2006), algorithm 7.5, ascending, with a line search.
+struct Lbfgs {
+  int history_size = 10;
+  bool operator==(const Lbfgs&) const = default;
+};
+
+// Products of the curvature matrix with a vector that Newton-CG takes in an iteration at most.
+inline constexpr int kMaxNewtonCgProductCount = 1000;
+
+// Newton's method by conjugate gradients, truncated and damped; Nocedal and Wright (2006), section 7.1.
+struct NewtonCg {
+  int max_product_count = 100;
+  double tolerance = 0.1;     // Of the residual, as a share of the gradient.
+  bool gauss_newton = false;  // In place of the Hessian.
+  bool operator==(const NewtonCg&) const = default;
+};
+
+// The order is that of stored files: new ones come last.
+using OptimizerOptions = std::variant<GradientAscent, Adam, Rprop, Lbfgs, NewtonCg>;
+
+// Whether it evaluates the objective where it chooses, and so trains on whole sets only.
+bool TrainsOnWholeSets(const OptimizerOptions& optimizer);
 
 struct ConstantSchedule {
   bool operator==(const ConstantSchedule&) const = default;
@@ -75,7 +99,7 @@ struct TrainingOptions {
   Reduction reduction = Reduction::kMean;
   double step_size = 0.1;
   OptimizerOptions optimizer = {};
-  StepSizeSchedule step_size_schedule = {};
+  StepSizeSchedule schedule = {};
   double weight_decay = 0;
   double gradient_norm_limit = 0;  // 0: none.
   bool shuffle = false;
@@ -89,5 +113,8 @@ double DefaultStepSize(const OptimizerOptions& optimizer);
 
 // INVALID_ARGUMENT with every violation, fields named as in TrainingOptions of training_options.proto.
 absl::Status Validate(const TrainingOptions& options);
+
+// The same for learning from patterns as they arrive, or from a caller's gradients: with an optimizer that can.
+absl::Status ValidateOnline(const TrainingOptions& options);
 
 }  // namespace backprop

@@ -3,18 +3,6 @@
 #include <cmath>
 
 namespace backprop {
-namespace {
-
-template <typename Scalar>
-double NormOf(const Vector<Scalar>& g) {
-  const double norm = double{g.norm()};
-  if (!std::isinf(norm)) return norm;
-  // The squares may overflow where the norm itself does not.
-  const double largest = double{g.cwiseAbs().maxCoeff()};
-  return std::isinf(largest) ? largest : largest * (g.template cast<double>() / largest).norm();
-}
-
-}  // namespace
 
 template <typename Scalar>
 double Update(const TrainingOptions& options, double step_size, double weight_sum, Parameters<Scalar>* gradient,

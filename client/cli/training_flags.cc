@@ -10,7 +10,7 @@ namespace {
 void AddOptimizerFlags(CLI::App& command, TrainingFlags& flags) {
   constexpr char kGroup[] = "Optimizer";
   command.add_option("--optimizer", flags.optimizer, "How the gradient becomes a step")
-      ->check(CLI::IsMember({"ascent", "momentum", "nesterov", "adam", "rprop"}))
+      ->check(CLI::IsMember({"ascent", "momentum", "nesterov", "adam", "rprop", "lbfgs", "newton-cg"}))
       ->capture_default_str()
       ->group(kGroup);
   command.add_option("--momentum", flags.momentum, "momentum, nesterov: share of the last step kept (default 0.9)")
@@ -23,6 +23,20 @@ void AddOptimizerFlags(CLI::App& command, TrainingFlags& flags) {
   command.add_option("--min-step-size", flags.min_step_size, "rprop (default 1e-6); plateau schedule (default 0)")
       ->group(kGroup);
   command.add_option("--max-step-size", flags.max_step_size, "rprop (default 50)")->group(kGroup);
+  command.add_option("--history-size", flags.history_size, "lbfgs: epochs whose gradients are remembered (default 10)")
+      ->check(WholeNumber<int32_t>())
+      ->group(kGroup);
+  command
+      .add_option("--max-products", flags.max_product_count,
+                  "newton-cg: products of the Hessian with a vector an epoch, at most (default 100)")
+      ->check(WholeNumber<int32_t>())
+      ->group(kGroup);
+  command
+      .add_option("--tolerance", flags.tolerance,
+                  "newton-cg: share of the gradient that its equation may leave over (default 0.1)")
+      ->group(kGroup);
+  command.add_flag("--gauss-newton", flags.gauss_newton, "newton-cg: the Gauss-Newton matrix in place of the Hessian")
+      ->group(kGroup);
 }
 
 void AddScheduleFlags(CLI::App& command, TrainingFlags& flags) {
@@ -63,10 +77,12 @@ void AddEarlyStoppingFlags(CLI::App& command, TrainingFlags& flags) {
 }  // namespace
 
 void AddTrainingFlags(CLI::App& command, TrainingFlags& flags) {
-  command.add_option("--batch-size", flags.batch_size,
-                     "Patterns a step: 1 is on-line training, all is batch training (default 32; rprop: all)");
-  command.add_option("--step-size", flags.step_size,
-                     "Also called learning rate (default: ascent 0.1, adam 0.001, rprop 0.1)");
+  command.add_option(
+      "--batch-size", flags.batch_size,
+      "Patterns a step: 1 is on-line training, all is batch training (default 32; rprop, lbfgs, newton-cg: all)");
+  command.add_option(
+      "--step-size", flags.step_size,
+      "Also called learning rate (default: ascent 0.1, adam 0.001, rprop 0.1; lbfgs, newton-cg: first tried, 1)");
   command.add_option("--reduction", flags.reduction, "How the gradients of a batch become one")
       ->check(CLI::IsMember({"mean", "sum"}))
       ->capture_default_str();

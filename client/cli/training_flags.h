@@ -11,7 +11,8 @@
 namespace backprop::client {
 
 // The flags that make up TrainingOptions, as given. What is left out is left to the server's defaults, but for
-// batch_size (32; all with rprop), momentum (0.9 with the optimizers momentum and nesterov) and shuffle (on).
+// batch_size (32; all with rprop, lbfgs and newton-cg), momentum (0.9 with the optimizers momentum and nesterov) and
+// shuffle (on).
 struct TrainingFlags {
   // A count, or `all`.
   std::string batch_size;
@@ -27,6 +28,10 @@ struct TrainingFlags {
   // Of rprop, and of the plateau schedule.
   std::optional<double> min_step_size;
   std::optional<double> max_step_size;
+  std::optional<int32_t> history_size;
+  std::optional<int32_t> max_product_count;
+  std::optional<double> tolerance;
+  bool gauss_newton = false;
   std::string schedule = "constant";
   // Of the exponential and the plateau schedule.
   std::optional<double> schedule_factor;

@@ -28,7 +28,7 @@ absl::Status NoneGiven(absl::string_view owner, std::initializer_list<GivenFlag>
 absl::Status CheckOptimizerFlags(const TrainingFlags& flags) {
   const std::string& optimizer = flags.optimizer;
   absl::Status status;
-  if (optimizer == "adam" || optimizer == "rprop") {
+  if (optimizer != "ascent" && optimizer != "momentum" && optimizer != "nesterov") {
     status.Update(NoneGiven("--optimizer ascent, momentum or nesterov", {{"--momentum", flags.momentum.has_value()}}));
   }
   if (optimizer != "adam") {
@@ -44,6 +44,14 @@ absl::Status CheckOptimizerFlags(const TrainingFlags& flags) {
   if (optimizer != "rprop" && flags.schedule != "plateau") {
     status.Update(
         NoneGiven("--optimizer rprop or --schedule plateau", {{"--min-step-size", flags.min_step_size.has_value()}}));
+  }
+  if (optimizer != "lbfgs") {
+    status.Update(NoneGiven("--optimizer lbfgs", {{"--history-size", flags.history_size.has_value()}}));
+  }
+  if (optimizer != "newton-cg") {
+    status.Update(NoneGiven("--optimizer newton-cg", {{"--max-products", flags.max_product_count.has_value()},
+                                                      {"--tolerance", flags.tolerance.has_value()},
+                                                      {"--gauss-newton", flags.gauss_newton}}));
   }
   return status;
 }
@@ -69,9 +77,14 @@ absl::Status CheckScheduleFlags(const TrainingFlags& flags) {
   return status;
 }
 
+// The optimizers that do best, or do at all, with batch training.
+bool IsForWholeSets(absl::string_view optimizer) {
+  return optimizer == "rprop" || optimizer == "lbfgs" || optimizer == "newton-cg";
+}
+
 absl::StatusOr<int32_t> BatchSizeFrom(const TrainingFlags& flags) {
   if (flags.batch_size == "all") return 0;
-  if (flags.batch_size.empty()) return flags.optimizer == "rprop" ? 0 : kDefaultBatchSize;
+  if (flags.batch_size.empty()) return IsForWholeSets(flags.optimizer) ? 0 : kDefaultBatchSize;
   int32_t batch_size = 0;
   if (absl::SimpleAtoi(flags.batch_size, &batch_size) && batch_size > 0) return batch_size;
   return absl::InvalidArgumentError(
@@ -90,6 +103,14 @@ void SetOptimizer(const TrainingFlags& flags, v1::TrainingOptions* options) {
     if (flags.decrease_factor) rprop.set_decrease_factor(*flags.decrease_factor);
     if (flags.min_step_size) rprop.set_min_step_size(*flags.min_step_size);
     if (flags.max_step_size) rprop.set_max_step_size(*flags.max_step_size);
+  } else if (flags.optimizer == "lbfgs") {
+    v1::Lbfgs& lbfgs = *options->mutable_lbfgs();
+    if (flags.history_size) lbfgs.set_history_size(*flags.history_size);
+  } else if (flags.optimizer == "newton-cg") {
+    v1::NewtonCg& newton_cg = *options->mutable_newton_cg();
+    if (flags.max_product_count) newton_cg.set_max_product_count(*flags.max_product_count);
+    if (flags.tolerance) newton_cg.set_tolerance(*flags.tolerance);
+    newton_cg.set_gauss_newton(flags.gauss_newton);
   } else {
     v1::GradientAscent& ascent = *options->mutable_gradient_ascent();
     ascent.set_momentum(flags.momentum.value_or(flags.optimizer == "ascent" ? 0 : kDefaultMomentum));

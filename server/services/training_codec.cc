@@ -4,9 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "server/services/error_mapping.h"
 #include "server/services/session_codec.h"
 #include "server/sessions/resource_name.h"
@@ -30,6 +28,17 @@ OptimizerOptions DecodeOptimizer(const v1::TrainingOptions& wire) {
       if (wire.rprop().has_min_step_size()) rprop.min_step_size = wire.rprop().min_step_size();
       if (wire.rprop().has_max_step_size()) rprop.max_step_size = wire.rprop().max_step_size();
       return rprop;
+    }
+    case v1::TrainingOptions::kLbfgs: {
+      Lbfgs lbfgs;
+      if (wire.lbfgs().has_history_size()) lbfgs.history_size = wire.lbfgs().history_size();
+      return lbfgs;
+    }
+    case v1::TrainingOptions::kNewtonCg: {
+      NewtonCg newton_cg{.gauss_newton = wire.newton_cg().gauss_newton()};
+      if (wire.newton_cg().has_max_product_count()) newton_cg.max_product_count = wire.newton_cg().max_product_count();
+      if (wire.newton_cg().has_tolerance()) newton_cg.tolerance = wire.newton_cg().tolerance();
+      return newton_cg;
     }
     default:
       return GradientAscent{.momentum = wire.gradient_ascent().momentum(),
@@ -73,6 +82,15 @@ void Encode(const Rprop& rprop, v1::TrainingOptions* wire) {
   wire->mutable_rprop()->set_max_step_size(rprop.max_step_size);
 }
 
+void Encode(const Lbfgs& lbfgs, v1::TrainingOptions* wire) {
+  wire->mutable_lbfgs()->set_history_size(lbfgs.history_size);
+}
+void Encode(const NewtonCg& newton_cg, v1::TrainingOptions* wire) {
+  wire->mutable_newton_cg()->set_max_product_count(newton_cg.max_product_count);
+  wire->mutable_newton_cg()->set_tolerance(newton_cg.tolerance);
+  wire->mutable_newton_cg()->set_gauss_newton(newton_cg.gauss_newton);
+}
+
 void Encode(const ConstantSchedule&, v1::StepSizeSchedule* wire) { wire->mutable_constant(); }
 void Encode(const ExponentialSchedule& schedule, v1::StepSizeSchedule* wire) {
   wire->mutable_exponential()->set_factor(schedule.factor);
@@ -94,7 +112,7 @@ v1::TrainingOptions EncodeTrainingOptions(const TrainingOptions& options) {
   wire.set_reduction(options.reduction == Reduction::kSum ? v1::REDUCTION_SUM : v1::REDUCTION_MEAN);
   wire.set_step_size(options.step_size);
   std::visit([&](const auto& optimizer) { Encode(optimizer, &wire); }, options.optimizer);
-  std::visit([&](const auto& schedule) { Encode(schedule, wire.mutable_schedule()); }, options.step_size_schedule);
+  std::visit([&](const auto& schedule) { Encode(schedule, wire.mutable_schedule()); }, options.schedule);
   wire.set_weight_decay(options.weight_decay);
   wire.set_gradient_norm_limit(options.gradient_norm_limit);
   wire.set_shuffle(options.shuffle);
@@ -123,11 +141,6 @@ v1::TrainingRun::State EncodeState(RunState state) {
   return v1::TrainingRun::STATE_UNSPECIFIED;
 }
 
-// The field of TrainingOptions that the core calls `field`.
-absl::string_view WireField(absl::string_view field) {
-  return absl::StartsWith(field, "step_size_schedule") ? absl::StripPrefix(field, "step_size_") : field;
-}
-
 google::protobuf::Duration EncodeDuration(std::chrono::duration<double> duration) {
   // Bounded by what a protobuf Duration holds, 10,000 years: the first epoch's estimate of a long run may be anything.
   constexpr double kMostSeconds = 3e11;
@@ -138,21 +151,11 @@ google::protobuf::Duration EncodeDuration(std::chrono::duration<double> duration
   return wire;
 }
 
-}  // namespace
-
-bool DecodeReduction(v1::Reduction wire, Reduction fallback, Reduction* reduction) {
-  if (wire != v1::REDUCTION_UNSPECIFIED && wire != v1::REDUCTION_MEAN && wire != v1::REDUCTION_SUM) return false;
-  *reduction = wire == v1::REDUCTION_UNSPECIFIED ? fallback
-               : wire == v1::REDUCTION_SUM       ? Reduction::kSum
-                                                 : Reduction::kMean;
-  return true;
-}
-
-TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std::string& field,
-                                      Violations* violations) {
+// Not checked yet, but for what only the wire can say.
+TrainingOptions Decode(const v1::TrainingOptions& wire, const std::string& field, Violations* violations) {
   TrainingOptions options{.batch_size = wire.batch_size(),
                           .optimizer = DecodeOptimizer(wire),
-                          .step_size_schedule = DecodeSchedule(wire.schedule()),
+                          .schedule = DecodeSchedule(wire.schedule()),
                           .weight_decay = wire.weight_decay(),
                           .gradient_norm_limit = wire.gradient_norm_limit(),
                           .shuffle = wire.shuffle(),
@@ -169,9 +172,30 @@ TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std
     to.min_improvement = from.min_improvement();
     to.restore_best = from.restore_best();
   }
-  for (const Violation& violation : ViolationsOf(Validate(options))) {
-    violations->Add(absl::StrCat(field, ".", WireField(violation.field)), violation.description);
-  }
+  return options;
+}
+
+}  // namespace
+
+bool DecodeReduction(v1::Reduction wire, Reduction fallback, Reduction* reduction) {
+  if (wire != v1::REDUCTION_UNSPECIFIED && wire != v1::REDUCTION_MEAN && wire != v1::REDUCTION_SUM) return false;
+  *reduction = wire == v1::REDUCTION_UNSPECIFIED ? fallback
+               : wire == v1::REDUCTION_SUM       ? Reduction::kSum
+                                                 : Reduction::kMean;
+  return true;
+}
+
+TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std::string& field,
+                                      Violations* violations) {
+  const TrainingOptions options = Decode(wire, field, violations);
+  violations->AddAll(field, Validate(options));
+  return options;
+}
+
+TrainingOptions DecodeOnlineOptions(const v1::TrainingOptions& wire, const std::string& field, Violations* violations) {
+  const TrainingOptions options = Decode(wire, field, violations);
+  violations->AddAll(field, ValidateOnline(options));
+  if (options.early_stopping) violations->Add(field + ".early_stopping", "is for training runs; leave it out");
   return options;
 }
 

@@ -15,6 +15,8 @@ namespace backprop::server {
 // Checked options; what is not given gets its default. Violations name fields below `field`.
 TrainingOptions DecodeTrainingOptions(const v1::TrainingOptions& wire, const std::string& field,
                                       Violations* violations);
+// The same for TrainOnline and ApplyGradient, which take less.
+TrainingOptions DecodeOnlineOptions(const v1::TrainingOptions& wire, const std::string& field, Violations* violations);
 
 v1::TrainingRun EncodeTrainingRun(const std::string& session_id, const NetworkSpec& spec, const TrainingRun& run);
 v1::EpochReport EncodeEpochReport(const std::string& training_run_name, Task task, const EpochReport& report);

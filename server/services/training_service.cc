@@ -216,9 +216,8 @@ grpc::Status TrainingServiceImpl::TrainOnline(grpc::ServerContext* call, OnlineS
     absl::Status status = CheckServing(context_);
     if (status.ok() && request.has_options()) {
       Violations violations;
-      const TrainingOptions decoded = DecodeTrainingOptions(request.options(), "options", &violations);
+      const TrainingOptions decoded = DecodeOnlineOptions(request.options(), "options", &violations);
       if (!first) violations.Add("options", "must come in the stream's first message only");
-      if (decoded.early_stopping) violations.Add("options.early_stopping", "is for training runs; leave it out");
       status = violations.ToStatus();
       // Bad options end the stream: going on without them would train otherwise than asked.
       if (first && !status.ok()) return ToGrpcStatus(status);
@@ -243,9 +242,7 @@ grpc::Status TrainingServiceImpl::ApplyGradient(grpc::ServerContext* call, const
                          const Parameters<Scalar> gradient =
                              DecodeParameters<Scalar>(request->gradient(), session->spec(), "gradient", &violations);
                          const TrainingOptions options =
-                             DecodeTrainingOptions(request->options(), "options", &violations);
-                         if (options.early_stopping)
-                           violations.Add("options.early_stopping", "is for training runs; leave it out");
+                             DecodeOnlineOptions(request->options(), "options", &violations);
                          if (!violations.empty()) return violations.ToStatus();
                          std::optional<int64_t> expected;
                          if (request->has_expected_model_version()) expected = request->expected_model_version();

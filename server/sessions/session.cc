@@ -20,7 +20,7 @@ void Respond(const ChangeRequest& request, const SessionState& created, std::opt
 
 template <typename Scalar>
 int64_t Session<Scalar>::OwnBytes(const SessionDescription& description, const SessionEnvironment& environment) {
-  const int64_t vectors = static_cast<int64_t>(environment.kept_versions) + kMaxOptimizerVectorCount;
+  const int64_t vectors = static_cast<int64_t>(environment.kept_versions) + kMaxOnlineVectorCount;
   return BytesOf(description) + description.spec.parameter_count() * vectors * int64_t{sizeof(Scalar)};
 }
 

@@ -60,10 +60,14 @@ void WriteVectors(RecordKind kind, int64_t first_key, const std::vector<const Ve
 template <typename Scalar>
 void WriteCheckpoint(const TrainerState<Scalar>& state, RecordFile* file) {
   file->Put(RecordKind::kCheckpoint, 0, EncodeTrainerState(state));
-  WriteVectors<Scalar>(RecordKind::kCheckpoint, 1,
-                       {&state.parameters.flat(), &state.optimizer.first, &state.optimizer.second,
-                        state.best_parameters ? &state.best_parameters->flat() : nullptr},
-                       file);
+  std::vector<const Vector<Scalar>*> vectors = {&state.parameters.flat(), &state.optimizer.first,
+                                                &state.optimizer.second,
+                                                state.best_parameters ? &state.best_parameters->flat() : nullptr};
+  for (const CurvaturePair<Scalar>& pair : state.optimizer.history) {
+    vectors.insert(vectors.end(), {&pair.step, &pair.gradient_fall});
+  }
+  WriteVectors<Scalar>(RecordKind::kCheckpoint, 1, vectors, file);
+  file->Erase(RecordKind::kCheckpoint, static_cast<int64_t>(vectors.size()) + 1, kLastCheckpointKey);
 }
 
 // Gathers the appends of one set into records. `count` and `Read` make one kind of batch and of sequence.
@@ -182,7 +186,7 @@ void WriteRuns(const SessionChange<Scalar>& change, RecordFile* file) {
     }
   }
   if (change.run != nullptr && HasEnded(change.run->state)) {
-    file->Erase(RecordKind::kCheckpoint, 0, 4);
+    file->Erase(RecordKind::kCheckpoint, 0, kLastCheckpointKey);
   } else if (change.checkpoint != nullptr) {
     WriteCheckpoint(*change.checkpoint, file);
   }

@@ -1,5 +1,6 @@
 #include "server/storage/record_codec.h"
 
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -60,6 +61,13 @@ void CheckOptimizer(const TrainingOptions& options, const OptimizerState<Scalar>
   if (OptimizerVectorCount(options.optimizer) == 2 && (optimizer.first.size() == 0) != (optimizer.second.size() == 0)) {
     throw cereal::Exception("an optimizer lacks a vector");
   }
+  const auto* lbfgs = std::get_if<Lbfgs>(&options.optimizer);
+  if (optimizer.history.size() > static_cast<size_t>(lbfgs != nullptr ? lbfgs->history_size : 0)) {
+    throw cereal::Exception("an optimizer's history is too long");
+  }
+  if (!(optimizer.damping >= 0 && std::isfinite(optimizer.damping))) {
+    throw cereal::Exception("an optimizer's damping is out of range");
+  }
 }
 
 template <typename Scalar>
@@ -76,7 +84,7 @@ OnlineLearner<Scalar> DecodeLearner(std::string_view data, Vector<Scalar> first,
   OptimizerState<Scalar> optimizer{.first = std::move(first), .second = std::move(second)};
   reader(options, optimizer.step_count);
   reader.CheckAtEnd();
-  CheckValid(Validate(options));
+  CheckValid(ValidateOnline(options));
   CheckOptimizer(options, optimizer);
   return OnlineLearner<Scalar>(options, std::move(optimizer));
 }
@@ -85,7 +93,7 @@ template <typename Scalar>
 std::string EncodeTrainerState(const TrainerState<Scalar>& state) {
   ByteWriter writer;
   writer(state.optimizer.step_count, state.plateau, state.stopping, state.epoch, state.position, state.measures,
-         state.gradient_norm_sum, state.batch_count);
+         state.gradient_norm_sum, state.batch_count, state.optimizer.damping, state.optimizer.step_size);
   return writer.bytes();
 }
 
@@ -94,7 +102,7 @@ TrainerState<Scalar> DecodeTrainerState(std::string_view data, const NetworkSpec
   ByteReader reader(data);
   TrainerState<Scalar> state{.parameters = Parameters<Scalar>(spec.layout())};
   reader(state.optimizer.step_count, state.plateau, state.stopping, state.epoch, state.position, state.measures,
-         state.gradient_norm_sum, state.batch_count);
+         state.gradient_norm_sum, state.batch_count, state.optimizer.damping, state.optimizer.step_size);
   reader.CheckAtEnd();
   return state;
 }

@@ -47,7 +47,7 @@ class Loader {
       case RecordKind::kReport:
         return AddReport(key, data);
       case RecordKind::kCheckpoint:
-        return AddPart(key, data, 4, &checkpoint_scalars_, &checkpoint_vectors_);
+        return AddPart(key, data, kLastCheckpointKey, &checkpoint_scalars_, &checkpoint_vectors_);
       case RecordKind::kAnswer:
         kept_.answers.push_back(Decode<RequestAnswer>(data));
         return;
@@ -119,7 +119,7 @@ class Loader {
   void AddOnlineStep(int64_t version, std::string_view data) {
     OnlineStep step = Decode<OnlineStep>(data);
     step.model_version = version;
-    CheckValid(Validate(step.options));
+    CheckValid(ValidateOnline(step.options));
     Check(step.offset >= 0 && step.offset <= kMaxPatternsPerSet && step.pattern_count >= 1 &&
               step.pattern_count <= kMaxPatternsPerSet &&
               HasPatterns(step.pattern_set_key, step.offset + step.pattern_count),
@@ -168,6 +168,12 @@ class Loader {
     if (Vector<Scalar> best = Take(&checkpoint_vectors_, 4); best.size() > 0) {
       state.best_parameters.emplace(spec_.layout()).flat() = std::move(best);
     }
+    for (int64_t key = kFirstHistoryKey; checkpoint_vectors_.contains(key); key += 2) {
+      Check(checkpoint_vectors_.contains(key + 1), "a checkpoint lacks half a pair");
+      state.optimizer.history.push_back(
+          {.step = Take(&checkpoint_vectors_, key), .gradient_fall = Take(&checkpoint_vectors_, key + 1)});
+    }
+    Check(checkpoint_vectors_.empty(), "a checkpoint lacks a pair");
     CheckOptimizer(run.request.options, state.optimizer);
     Check(state.position >= 0 && state.position <= run.pattern_count, "a checkpoint is at no pattern");
     Check(state.epoch >= 1 && state.epoch <= run.request.epoch_count + 1, "a checkpoint is in no epoch");

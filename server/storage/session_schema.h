@@ -24,7 +24,9 @@
 //   11 patterns      set key, first pattern   in the table `patterns`
 //
 // A key of two parts is first * 2^31 + second. Where a vector is empty there is no record. Structured data is written
-// by cereal in the order of record_codec.cc, sizes as uint64, without padding.
+// by cereal in the order of record_codec.cc, sizes as uint64, without padding. A checkpoint goes on at key 5 with the
+// pairs of L-BFGS' history, oldest first, each a step and a gradient's fall; they are there since format 2, as are the
+// last two scalars of a checkpoint.
 //
 // directory.sqlite, application_id "bkpD", has the same tables, and of kinds only the head and
 //   12 deletion      1, 2, ...                id of the session, whether files may be left, the answer to the request
@@ -38,6 +40,8 @@
 #include <cstdint>
 #include <functional>
 #include <vector>
+
+#include "core/training_options.h"
 
 namespace backprop::server {
 
@@ -66,6 +70,10 @@ inline constexpr int32_t kDirectoryApplicationId = 0x626b7044;
 // The second part of a key is below this, the first below 2^32.
 inline constexpr int64_t kKeyPartLimit = int64_t{1} << 31;
 inline constexpr int64_t PairKey(int64_t first, int64_t second) { return first * kKeyPartLimit + second; }
+
+// Of kCheckpoint.
+inline constexpr int64_t kFirstHistoryKey = 5;
+inline constexpr int64_t kLastCheckpointKey = kFirstHistoryKey + 2 * kMaxLbfgsHistorySize - 1;
 
 // What makes a file of version N + 1 from one of version N, for N the place in the list, inside a transaction. What has
 // been released is never changed.

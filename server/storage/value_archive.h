@@ -52,6 +52,14 @@ void serialize(Archive& archive, Rprop& rprop) {
   archive(rprop.increase_factor, rprop.decrease_factor, rprop.min_step_size, rprop.max_step_size);
 }
 template <typename Archive>
+void serialize(Archive& archive, Lbfgs& lbfgs) {
+  archive(lbfgs.history_size);
+}
+template <typename Archive>
+void serialize(Archive& archive, NewtonCg& newton_cg) {
+  archive(newton_cg.max_product_count, newton_cg.tolerance, newton_cg.gauss_newton);
+}
+template <typename Archive>
 void serialize(Archive&, ConstantSchedule&) {}
 template <typename Archive>
 void serialize(Archive& archive, ExponentialSchedule& schedule) {
@@ -73,7 +81,7 @@ template <typename Archive>
 void serialize(Archive& archive, TrainingOptions& options) {
   archive(options.batch_size);
   server::ArchiveEnum(archive, options.reduction, Reduction::kSum);
-  archive(options.step_size, options.optimizer, options.step_size_schedule, options.weight_decay,
+  archive(options.step_size, options.optimizer, options.schedule, options.weight_decay,
           options.gradient_norm_limit, options.shuffle, options.seed, options.early_stopping);
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 // Of epochs 1 to 5 of a run of `epoch_count`.
 std::vector<double> FirstFive(const StepSizeSchedule& schedule, int64_t epoch_count = 5) {
-  const TrainingOptions options{.step_size = 0.8, .step_size_schedule = schedule};
+  const TrainingOptions options{.step_size = 0.8, .schedule = schedule};
   std::vector<double> step_sizes;
   for (int64_t epoch = 1; epoch <= 5; ++epoch) {
     step_sizes.push_back(StepSizeOf(options, epoch, epoch_count, PlateauState()));
@@ -45,7 +45,7 @@ TEST(StepSizeScheduleTest, CosineOfOneEpochTakesTheFirstStepSize) {
 
 // The step sizes of the epochs that end with these mean log likelihoods, and of the one after.
 std::vector<double> OnPlateau(const OnPlateauSchedule& schedule, const std::vector<double>& mean_log_likelihoods) {
-  const TrainingOptions options{.step_size = 0.8, .step_size_schedule = schedule};
+  const TrainingOptions options{.step_size = 0.8, .schedule = schedule};
   PlateauState plateau;
   std::vector<double> step_sizes = {StepSizeOf(options, 1, 100, plateau)};
   for (const double observed : mean_log_likelihoods) {

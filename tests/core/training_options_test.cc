@@ -43,33 +43,32 @@ const BadOptions kBadOptions[] = {
     {"ZeroLeastStep", {.optimizer = Rprop{.min_step_size = 0}}, {"rprop.min_step_size"}},
     {"MostBelowLeastStep", {.optimizer = Rprop{.min_step_size = 2, .max_step_size = 1}}, {"rprop.max_step_size"}},
     {"InfiniteMostStep", {.optimizer = Rprop{.max_step_size = kInfinity}}, {"rprop.max_step_size"}},
-    {"RpropWithASchedule",
-     {.optimizer = Rprop{}, .step_size_schedule = ExponentialSchedule{.factor = 0.9}},
-     {"step_size_schedule"}},
-    {"ExponentialFactorLeftOut",
-     {.step_size_schedule = ExponentialSchedule{}},
-     {"step_size_schedule.exponential.factor"}},
-    {"ExponentialFactorPastOne",
-     {.step_size_schedule = ExponentialSchedule{.factor = 1.01}},
-     {"step_size_schedule.exponential.factor"}},
-    {"NegativeFinalStep",
-     {.step_size_schedule = CosineSchedule{.final_step_size = -1}},
-     {"step_size_schedule.cosine.final_step_size"}},
-    {"NegativeCosineEpochs",
-     {.step_size_schedule = CosineSchedule{.epoch_count = -1}},
-     {"step_size_schedule.cosine.epoch_count"}},
+    {"RpropWithASchedule", {.optimizer = Rprop{}, .schedule = ExponentialSchedule{.factor = 0.9}}, {"schedule"}},
+    {"HistoryOfNothing", {.optimizer = Lbfgs{.history_size = 0}}, {"lbfgs.history_size"}},
+    {"HistoryPastTheLimit", {.optimizer = Lbfgs{.history_size = kMaxLbfgsHistorySize + 1}}, {"lbfgs.history_size"}},
+    {"NoProducts", {.optimizer = NewtonCg{.max_product_count = 0}}, {"newton_cg.max_product_count"}},
+    {"ProductsPastTheLimit",
+     {.optimizer = NewtonCg{.max_product_count = kMaxNewtonCgProductCount + 1}},
+     {"newton_cg.max_product_count"}},
+    {"ToleranceOfZero", {.optimizer = NewtonCg{.tolerance = 0}}, {"newton_cg.tolerance"}},
+    {"ToleranceOfOne", {.optimizer = NewtonCg{.tolerance = 1}}, {"newton_cg.tolerance"}},
+    {"ToleranceNotANumber", {.optimizer = NewtonCg{.tolerance = kNan}}, {"newton_cg.tolerance"}},
+    {"LbfgsByMiniBatches", {.batch_size = 32, .optimizer = Lbfgs{}}, {"batch_size"}},
+    {"NewtonCgOnLine", {.batch_size = 1, .optimizer = NewtonCg{}}, {"batch_size"}},
+    {"LbfgsWithASchedule", {.optimizer = Lbfgs{}, .schedule = CosineSchedule{}}, {"schedule"}},
+    {"NewtonCgWithASchedule", {.optimizer = NewtonCg{}, .schedule = OnPlateauSchedule{}}, {"schedule"}},
+    {"ExponentialFactorLeftOut", {.schedule = ExponentialSchedule{}}, {"schedule.exponential.factor"}},
+    {"ExponentialFactorPastOne", {.schedule = ExponentialSchedule{.factor = 1.01}}, {"schedule.exponential.factor"}},
+    {"NegativeFinalStep", {.schedule = CosineSchedule{.final_step_size = -1}}, {"schedule.cosine.final_step_size"}},
+    {"NegativeCosineEpochs", {.schedule = CosineSchedule{.epoch_count = -1}}, {"schedule.cosine.epoch_count"}},
     {"CosineEpochsPastTheLimit",
-     {.step_size_schedule = CosineSchedule{.epoch_count = kMaxEpochCount + 1}},
-     {"step_size_schedule.cosine.epoch_count"}},
-    {"PlateauFactorOfOne",
-     {.step_size_schedule = OnPlateauSchedule{.factor = 1}},
-     {"step_size_schedule.on_plateau.factor"}},
-    {"PlateauWithoutPatience",
-     {.step_size_schedule = OnPlateauSchedule{.patience = 0}},
-     {"step_size_schedule.on_plateau.patience"}},
+     {.schedule = CosineSchedule{.epoch_count = kMaxEpochCount + 1}},
+     {"schedule.cosine.epoch_count"}},
+    {"PlateauFactorOfOne", {.schedule = OnPlateauSchedule{.factor = 1}}, {"schedule.on_plateau.factor"}},
+    {"PlateauWithoutPatience", {.schedule = OnPlateauSchedule{.patience = 0}}, {"schedule.on_plateau.patience"}},
     {"NegativePlateauNumbers",
-     {.step_size_schedule = OnPlateauSchedule{.min_improvement = -1, .min_step_size = -1}},
-     {"step_size_schedule.on_plateau.min_improvement", "step_size_schedule.on_plateau.min_step_size"}},
+     {.schedule = OnPlateauSchedule{.min_improvement = -1, .min_step_size = -1}},
+     {"schedule.on_plateau.min_improvement", "schedule.on_plateau.min_step_size"}},
     {"NegativeDecay", {.weight_decay = -0.1}, {"weight_decay"}},
     {"DecayNotANumber", {.weight_decay = kNan}, {"weight_decay"}},
     {"NegativeLimit", {.gradient_norm_limit = -1}, {"gradient_norm_limit"}},
@@ -99,9 +98,13 @@ TEST(TrainingOptionsTest, AreGoodAtTheirBounds) {
       {.optimizer = GradientAscent{.momentum = 0.999, .nesterov = true}},
       {.optimizer = Adam{.beta1 = 0, .beta2 = 0}},
       {.optimizer = Rprop{.min_step_size = 1, .max_step_size = 1}},
-      {.step_size_schedule = ExponentialSchedule{.factor = 1}},
-      {.step_size_schedule = CosineSchedule{.final_step_size = 0, .epoch_count = kMaxEpochCount}},
-      {.step_size_schedule = OnPlateauSchedule{.patience = 1, .min_improvement = 0, .min_step_size = 0}},
+      {.optimizer = Lbfgs{.history_size = 1}},
+      {.optimizer = Lbfgs{.history_size = kMaxLbfgsHistorySize}, .weight_decay = 1, .gradient_norm_limit = 1},
+      {.optimizer = NewtonCg{.max_product_count = 1, .gauss_newton = true}},
+      {.optimizer = NewtonCg{.max_product_count = kMaxNewtonCgProductCount, .tolerance = 1e-300}},
+      {.schedule = ExponentialSchedule{.factor = 1}},
+      {.schedule = CosineSchedule{.final_step_size = 0, .epoch_count = kMaxEpochCount}},
+      {.schedule = OnPlateauSchedule{.patience = 1, .min_improvement = 0, .min_step_size = 0}},
       {.seed = std::numeric_limits<int64_t>::min(),
        .early_stopping = EarlyStopping{.patience = 1, .min_improvement = 0}},
   };
@@ -112,19 +115,28 @@ TEST(TrainingOptionsTest, NameAllViolationsAtOnce) {
   const TrainingOptions options{.batch_size = -1,
                                 .step_size = 0,
                                 .optimizer = GradientAscent{.momentum = 2},
-                                .step_size_schedule = ExponentialSchedule{.factor = 2},
+                                .schedule = ExponentialSchedule{.factor = 2},
                                 .weight_decay = -1,
                                 .gradient_norm_limit = -1,
                                 .early_stopping = EarlyStopping{.patience = 0}};
-  EXPECT_THAT(FieldsOf(Validate(options)), ElementsAre("batch_size", "step_size", "gradient_ascent.momentum",
-                                                       "step_size_schedule.exponential.factor", "weight_decay",
-                                                       "gradient_norm_limit", "early_stopping.patience"));
+  EXPECT_THAT(FieldsOf(Validate(options)),
+              ElementsAre("batch_size", "step_size", "gradient_ascent.momentum", "schedule.exponential.factor",
+                          "weight_decay", "gradient_norm_limit", "early_stopping.patience"));
 }
 
 TEST(TrainingOptionsTest, HaveADefaultStepSizeByOptimizer) {
   EXPECT_EQ(DefaultStepSize(GradientAscent{}), 0.1);
   EXPECT_EQ(DefaultStepSize(Adam{}), 0.001);
   EXPECT_EQ(DefaultStepSize(Rprop{}), 0.1);
+  EXPECT_EQ(DefaultStepSize(Lbfgs{}), 1);
+  EXPECT_EQ(DefaultStepSize(NewtonCg{}), 1);
+}
+
+TEST(OnlineOptionsTest, AreThoseOfOptimizersThatNeedNoWholeSet) {
+  EXPECT_TRUE(ValidateOnline({.batch_size = 1, .optimizer = Adam{}}).ok());
+  EXPECT_THAT(FieldsOf(ValidateOnline({.optimizer = Lbfgs{}})), ElementsAre("lbfgs"));
+  EXPECT_THAT(FieldsOf(ValidateOnline({.optimizer = NewtonCg{}})), ElementsAre("newton_cg"));
+  EXPECT_THAT(FieldsOf(ValidateOnline({.step_size = 0})), ElementsAre("step_size"));
 }
 
 }  // namespace

@@ -76,6 +76,21 @@ TEST_F(LargeTrainerTest, TakesNoMoreThanItSays) {
   ExpectTruth(Trainer<float>::WorkspaceBytes(spec_, task_.options, patterns_.count()), before, /*slack=*/4);
 }
 
+TEST_F(LargeTrainerTest, TakesNoMoreThanItSaysOnWholeSets) {
+  for (const OptimizerOptions& optimizer : {OptimizerOptions(Lbfgs{.history_size = 3}), OptimizerOptions(NewtonCg{})}) {
+    TrainingTask<float> task = task_;
+    task.options = {.step_size = 1, .optimizer = optimizer};
+    task.epoch_count = 5;  // L-BFGS' history is full.
+    task.validation.reset();
+    const TrainingOptions options = task.options;
+    const int64_t before = AllocatedBytes();
+    Trainer<float> trainer(std::move(task), parameters_);
+    while (!trainer.finished()) trainer.Step(SequentialFor, NeverStop);
+    // A validation set of any size is in the promise.
+    ExpectTruth(Trainer<float>::WorkspaceBytes(spec_, options, patterns_.count()), before, /*slack=*/4);
+  }
+}
+
 TEST(BatchWorkspaceTest, TakesNoMoreThanItSaysWithAndWithoutGradient) {
   const NetworkSpec spec =
       MakeSpec({.input_unit_count = 300, .hidden_layers = {{.unit_count = 300}}, .output_unit_count = 1});

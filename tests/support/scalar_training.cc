@@ -37,10 +37,10 @@ class Schedule {
 
   double StepSize(int64_t epoch) const {
     const auto n = static_cast<double>(epoch - 1);
-    if (const auto* exponential = std::get_if<ExponentialSchedule>(&options_.step_size_schedule)) {
+    if (const auto* exponential = std::get_if<ExponentialSchedule>(&options_.schedule)) {
       return options_.step_size * std::pow(exponential->factor, n);
     }
-    if (const auto* cosine = std::get_if<CosineSchedule>(&options_.step_size_schedule)) {
+    if (const auto* cosine = std::get_if<CosineSchedule>(&options_.schedule)) {
       const int64_t epochs = cosine->epoch_count == 0 ? epoch_count_ : cosine->epoch_count;
       if (epoch >= epochs) return epochs == 1 ? options_.step_size : cosine->final_step_size;
       const double half = (options_.step_size - cosine->final_step_size) / 2;
@@ -50,7 +50,7 @@ class Schedule {
   }
 
   void Observe(double mean_log_likelihood) {
-    const auto* plateau = std::get_if<OnPlateauSchedule>(&options_.step_size_schedule);
+    const auto* plateau = std::get_if<OnPlateauSchedule>(&options_.schedule);
     if (plateau == nullptr) return;
     ++waited_;
     if (!observed_ || mean_log_likelihood > best_ + plateau->min_improvement) {

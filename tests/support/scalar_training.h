@@ -38,6 +38,9 @@ class ScalarOptimizer {
   double Change(const GradientAscent& options, double step_size, double gradient, Memory* memory) const;
   double Change(const Adam& options, double step_size, double gradient, Memory* memory) const;
   double Change(const Rprop& options, double step_size, double gradient, Memory* memory) const;
+  // Not one parameter at a time: without their searches these are ascent.
+  double Change(const Lbfgs&, double step_size, double gradient, Memory*) const { return step_size * gradient; }
+  double Change(const NewtonCg&, double step_size, double gradient, Memory*) const { return step_size * gradient; }
 
   OptimizerOptions options_;
   int step_count_ = 0;

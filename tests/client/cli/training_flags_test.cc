@@ -53,6 +53,14 @@ TEST(TrainingFlagsTest, FlagsBecomeOptions) {
            {"--optimizer rprop --increase-factor 1.1 --decrease-factor 0.4 --min-step-size 1e-5 --max-step-size 10",
             "reduction: REDUCTION_MEAN rprop { increase_factor: 1.1 decrease_factor: 0.4 min_step_size: 1e-5 "
             "max_step_size: 10 } shuffle: true schedule { constant {} }"},
+           {"--optimizer lbfgs", "reduction: REDUCTION_MEAN lbfgs {} shuffle: true schedule { constant {} }"},
+           {"--optimizer lbfgs --history-size 20 --step-size 0.5",
+            "reduction: REDUCTION_MEAN lbfgs { history_size: 20 } step_size: 0.5 shuffle: true "
+            "schedule { constant {} }"},
+           {"--optimizer newton-cg", "reduction: REDUCTION_MEAN newton_cg {} shuffle: true schedule { constant {} }"},
+           {"--optimizer newton-cg --max-products 30 --tolerance 0.2 --gauss-newton",
+            "reduction: REDUCTION_MEAN newton_cg { max_product_count: 30 tolerance: 0.2 gauss_newton: true } "
+            "shuffle: true schedule { constant {} }"},
            {"--schedule exponential --schedule-factor 0.95",
             "batch_size: 32 reduction: REDUCTION_MEAN gradient_ascent {} shuffle: true "
             "schedule { exponential { factor: 0.95 } }"},
@@ -89,6 +97,11 @@ TEST(TrainingFlagsTest, FlagsThatDoNotGoTogetherAreRefused) {
            {"--optimizer rprop --momentum 0.9", "--momentum needs"},
            {"--beta1 0.5", "--beta1 needs --optimizer adam"},
            {"--optimizer rprop --epsilon 1", "--epsilon needs --optimizer adam"},
+           {"--optimizer lbfgs --momentum 0.9", "--momentum needs"},
+           {"--history-size 5", "--history-size needs --optimizer lbfgs"},
+           {"--optimizer lbfgs --max-products 5", "--max-products needs --optimizer newton-cg"},
+           {"--tolerance 0.5", "--tolerance needs --optimizer newton-cg"},
+           {"--gauss-newton", "--gauss-newton needs --optimizer newton-cg"},
            {"--max-step-size 1", "--max-step-size needs --optimizer rprop"},
            {"--min-step-size 1", "--min-step-size needs --optimizer rprop or --schedule plateau"},
            {"--schedule-factor 0.5", "--schedule-factor needs --schedule exponential or plateau"},

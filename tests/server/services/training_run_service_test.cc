@@ -1,4 +1,4 @@
-// Training runs over the wire: starting, watching, re-attaching, cancelling.
+// Training runs over the wire: what is reported, refused and listed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,50 +6,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/server/services/test_server.h"
+#include "tests/server/services/training_run_service.h"
 
 namespace backprop::server {
 namespace {
-
-constexpr char kManyEpochs[] = "session: 'sessions/a' pattern_set: 's' epoch_count: 1000000";
-
-class TrainingRunServiceTest : public testing::Test {
- protected:
-  TrainingRunServiceTest() {
-    Create(server_, "a", "input_unit_count: 2 hidden_layers { unit_count: 3 } output_unit_count: 1 task: 2");
-    Append(server_, R"pb(
-      session: 'sessions/a'
-      pattern_set: 's'
-      patterns {
-        inputs {
-          row_count: 4
-          column_count: 2
-          values: [ 0, 0, 0, 1, 1, 0, 1, 1 ]
-        }
-        targets {
-          row_count: 4
-          column_count: 1
-          values: [ 0, 1, 1, 0 ]
-        }
-      })pb");
-  }
-
-  Streamed<v1::EpochReport> Run(const std::string& fields) {
-    return Collect(server_.training, &TrainingStub::RunEpochs, "session: 'sessions/a' pattern_set: 's' " + fields);
-  }
-  v1::TrainingRun Get(const std::string& run) {
-    return Must(server_.training, &TrainingStub::GetTrainingRun, "name: 'sessions/a/trainingRuns/" + run + "'");
-  }
-  v1::TrainingRun Cancel(const std::string& run) {
-    return Must(server_.training, &TrainingStub::CancelTrainingRun, "name: 'sessions/a/trainingRuns/" + run + "'");
-  }
-  std::unique_ptr<grpc::ClientReader<v1::EpochReport>> Start(grpc::ClientContext* context, const std::string& text) {
-    context->set_deadline(Deadline());
-    return server_.training->RunEpochs(context, Parse<v1::RunEpochsRequest>(text));
-  }
-
-  TestServer server_;
-};
 
 TEST_F(TrainingRunServiceTest, ReportsComeInOrderAndNameVersions) {
   const auto run = Run("epoch_count: 5 options { batch_size: 2 }");
@@ -92,6 +52,22 @@ TEST_F(TrainingRunServiceTest, ARunIsDescribedWithDefaultsFilledIn) {
   EXPECT_FALSE(run.has_error());
 }
 
+TEST_F(TrainingRunServiceTest, ARunOnWholeSetsIsDescribedWithDefaultsFilledIn) {
+  Run("epoch_count: 3 options { lbfgs {} }");
+  Run("epoch_count: 3 options { newton_cg { gauss_newton: true } }");
+  const v1::TrainingRun lbfgs = Get("run-1"), newton_cg = Get("run-2");
+  for (const v1::TrainingRun& run : {lbfgs, newton_cg}) {
+    EXPECT_EQ(run.state(), v1::TrainingRun::STATE_SUCCEEDED);
+    EXPECT_EQ(run.options().step_size(), 1);
+    EXPECT_EQ(run.options().batch_size(), 0);
+    EXPECT_GT(run.last_report().step_size(), 0);
+  }
+  EXPECT_EQ(lbfgs.options().lbfgs().history_size(), 10);
+  EXPECT_EQ(newton_cg.options().newton_cg().max_product_count(), 100);
+  EXPECT_EQ(newton_cg.options().newton_cg().tolerance(), 0.1);
+  EXPECT_TRUE(newton_cg.options().newton_cg().gauss_newton());
+}
+
 TEST_F(TrainingRunServiceTest, TheNameOfTheRunComesBeforeItsFirstReport) {
   grpc::ClientContext context;
   const auto reader = Start(&context, kManyEpochs);
@@ -103,88 +79,6 @@ TEST_F(TrainingRunServiceTest, TheNameOfTheRunComesBeforeItsFirstReport) {
   EXPECT_EQ(Must(server_.sessions, &SessionStub::GetSession, "name: 'sessions/a'").active_training_run(),
             "sessions/a/trainingRuns/run-1");
   Cancel("run-1");
-}
-
-TEST_F(TrainingRunServiceTest, ARunOutlivesItsCall) {
-  v1::EpochReport report;
-  {
-    grpc::ClientContext context;
-    const auto reader = Start(&context, kManyEpochs);
-    ASSERT_TRUE(reader->Read(&report));
-    context.TryCancel();
-    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
-  }
-  // The run goes on: another caller sees epochs beyond those that the first one read.
-  grpc::ClientContext context;
-  context.set_deadline(Deadline());
-  v1::WatchTrainingRunRequest request;
-  request.set_name(report.training_run());
-  request.set_after_epoch(report.epoch() + 100);
-  const auto watcher = server_.training->WatchTrainingRun(&context, request);
-  v1::EpochReport later;
-  ASSERT_TRUE(watcher->Read(&later));
-  EXPECT_EQ(later.epoch(), report.epoch() + 101);
-  Cancel("run-1");
-}
-
-TEST_F(TrainingRunServiceTest, ReattachingAfterAnEpochHasNoGapAndNoRepeat) {
-  std::vector<int64_t> epochs;
-  for (int part = 0; part < 10; ++part) {
-    grpc::ClientContext context;
-    context.set_deadline(Deadline());
-    v1::WatchTrainingRunRequest request;
-    request.set_name("sessions/a/trainingRuns/run-1");
-    request.set_after_epoch(static_cast<int64_t>(epochs.size()));
-    const auto reader =
-        part == 0 ? Start(&context, kManyEpochs) : server_.training->WatchTrainingRun(&context, request);
-    for (int i = 0; i < 7; ++i) {
-      v1::EpochReport report;
-      ASSERT_TRUE(reader->Read(&report));
-      epochs.push_back(report.epoch());
-    }
-    context.TryCancel();
-    reader->Finish();
-  }
-  Cancel("run-1");
-  for (size_t i = 0; i < epochs.size(); ++i) EXPECT_EQ(epochs[i], static_cast<int64_t>(i) + 1);
-}
-
-TEST_F(TrainingRunServiceTest, WatchingAnEndedRunAnswersItsPastAndItsEnd) {
-  Run("epoch_count: 4");
-  const auto watched = Collect(server_.training, &TrainingStub::WatchTrainingRun,
-                               "name: 'sessions/a/trainingRuns/run-1' after_epoch: 2");
-  EXPECT_TRUE(watched.status.ok());
-  ASSERT_EQ(watched.responses.size(), 2u);
-  EXPECT_EQ(watched.responses[0].epoch(), 3);
-}
-
-TEST_F(TrainingRunServiceTest, WatchingAfterTheLastEpochJustEnds) {
-  Run("epoch_count: 1");
-  const auto watched = Collect(server_.training, &TrainingStub::WatchTrainingRun,
-                               "name: 'sessions/a/trainingRuns/run-1' after_epoch: 9223372036854775807");
-  EXPECT_TRUE(watched.status.ok());
-  EXPECT_TRUE(watched.responses.empty());
-}
-
-TEST_F(TrainingRunServiceTest, CancelAnswersTheRunThatHasStopped) {
-  grpc::ClientContext context;
-  const auto reader = Start(&context, kManyEpochs);
-  v1::EpochReport report;
-  ASSERT_TRUE(reader->Read(&report));
-  const v1::TrainingRun run = Cancel("run-1");
-  EXPECT_EQ(run.state(), v1::TrainingRun::STATE_CANCELLED);
-  EXPECT_EQ(ErrorOf(run.error()).reason, "TRAINING_RUN_CANCELLED");
-  while (reader->Read(&report)) continue;
-  const RpcError error = ErrorOf(reader->Finish());
-  EXPECT_EQ(error.code, grpc::StatusCode::CANCELLED);
-  EXPECT_EQ(error.reason, "TRAINING_RUN_CANCELLED");
-  EXPECT_EQ(run.completed_epoch_count(), report.epoch());
-  EXPECT_EQ(Must(server_.sessions, &SessionStub::GetSession, "name: 'sessions/a'").model_version(), report.epoch());
-}
-
-TEST_F(TrainingRunServiceTest, CancellingAnEndedRunAnswersItAsItIs) {
-  Run("epoch_count: 1");
-  EXPECT_EQ(Cancel("run-1").state(), v1::TrainingRun::STATE_SUCCEEDED);
 }
 
 TEST_F(TrainingRunServiceTest, ASecondRunIsRefusedNamingTheFirst) {

@@ -77,6 +77,8 @@ class Text {
   void AddValue(const Rprop& o) {
     for (const double d : {o.increase_factor, o.decrease_factor, o.min_step_size, o.max_step_size}) AddValue(d);
   }
+  void AddValue(const Lbfgs& o) { AddValue(o.history_size); }
+  void AddValue(const NewtonCg& o) { (AddValue(o.max_product_count), AddValue(o.tolerance), AddValue(o.gauss_newton)); }
   void AddValue(const ConstantSchedule&) {}
   void AddValue(const ExponentialSchedule& s) { AddValue(s.factor); }
   void AddValue(const CosineSchedule& s) { (AddValue(s.final_step_size), AddValue(s.epoch_count)); }
@@ -93,7 +95,7 @@ class Text {
   }
   void AddValue(const TrainingOptions& o) {
     (AddValue(o.batch_size), AddValue(static_cast<int>(o.reduction)), AddValue(o.step_size), AddValue(o.optimizer));
-    (AddValue(o.step_size_schedule), AddValue(o.weight_decay), AddValue(o.gradient_norm_limit), AddValue(o.shuffle));
+    (AddValue(o.schedule), AddValue(o.weight_decay), AddValue(o.gradient_norm_limit), AddValue(o.shuffle));
     (AddValue(o.seed), AddValue(o.early_stopping));
   }
   void AddValue(const absl::Status& status) {
@@ -110,7 +112,8 @@ class Text {
 
 template <typename Scalar>
 void AddOptimizer(const OptimizerState<Scalar>& state, Text* text) {
-  text->Add("optimizer", state.step_count, BitsOf(state.first), BitsOf(state.second));
+  text->Add("optimizer", state.step_count, BitsOf(state.first), BitsOf(state.second), state.damping, state.step_size);
+  for (const auto& [step, gradient_fall] : state.history) text->Add("pair", BitsOf(step), BitsOf(gradient_fall));
 }
 
 void AddRun(const KeptTrainingRun& r, Text* text) {

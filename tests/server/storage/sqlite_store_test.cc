@@ -49,12 +49,13 @@ using Scalars = testing::Types<float, double>;
 TYPED_TEST_SUITE(SqliteStoreTest, Scalars);
 
 TYPED_TEST(SqliteStoreTest, KeepsEveryStateOfAWholeLife) {
-  const auto workload = ReferenceWorkload<TypeParam>("a");
-  for (size_t n = 1; n <= workload.size(); ++n) {
-    const std::vector<OwnedChange<TypeParam>> changes(workload.begin(), workload.begin() + static_cast<long>(n));
-    this->Keep(changes);
-    EXPECT_EQ(this->Text(), ExpectedText(changes)) << "after " << n << " changes";
-    ASSERT_TRUE(this->store_->Delete("a", nullptr).ok());
+  for (const auto& workload : {ReferenceWorkload<TypeParam>("a"), WholeSetWorkload<TypeParam>("a")}) {
+    for (size_t n = 1; n <= workload.size(); ++n) {
+      const std::vector<OwnedChange<TypeParam>> changes(workload.begin(), workload.begin() + static_cast<long>(n));
+      this->Keep(changes);
+      EXPECT_EQ(this->Text(), ExpectedText(changes)) << "after " << n << " changes";
+      ASSERT_TRUE(this->store_->Delete("a", nullptr).ok());
+    }
   }
 }
 

@@ -51,7 +51,7 @@ TrainingOptions AllOptions() {
           .reduction = Reduction::kSum,
           .step_size = 0.25,
           .optimizer = Adam{.beta1 = 0.8, .beta2 = 0.99, .epsilon = 1e-7},
-          .step_size_schedule = OnPlateauSchedule{.factor = 0.5, .patience = 3, .min_improvement = 0.1},
+          .schedule = OnPlateauSchedule{.factor = 0.5, .patience = 3, .min_improvement = 0.1},
           .weight_decay = 0.01,
           .gradient_norm_limit = 5,
           .shuffle = true,
@@ -155,6 +155,30 @@ OwnedChange<Scalar> NewSet(int64_t key, int64_t pattern_count) {
 }
 
 template <typename Scalar>
+std::vector<OwnedChange<Scalar>> WholeSetWorkload(const std::string& id) {
+  std::vector<OwnedChange<Scalar>> changes = {FirstChange<Scalar>(id), NewSet<Scalar>(1, 3), NewSet<Scalar>(2, 5)};
+  KeptTrainingRun run = Run(1, RunState::kRunning);
+  run.request.options = {.step_size = 1, .optimizer = Lbfgs{.history_size = 3}};
+  for (const int64_t pair_count : {1, 3, 0, 2}) {
+    TrainerState<Scalar> state = Checkpoint<Scalar>(1, /*best=*/pair_count == 3);
+    state.optimizer = {.step_count = pair_count, .first = {}, .second = {}, .step_size = 0.5};
+    for (int64_t i = 0; i < pair_count; ++i) {
+      state.optimizer.history.push_back(
+          {.step = RandomVector<Scalar>(30 + i), .gradient_fall = RandomVector<Scalar>(40 + i)});
+    }
+    changes.push_back({.time_ns = 20 + pair_count, .run = run, .checkpoint = std::move(state)});
+  }
+  changes.push_back({.time_ns = 30, .run = Run(1, RunState::kSucceeded)});
+  run.number = 2;
+  run.request.options = {.step_size = 1,
+                         .optimizer = NewtonCg{.max_product_count = 7, .tolerance = 0.3, .gauss_newton = true}};
+  TrainerState<Scalar> state = Checkpoint<Scalar>(1, false);
+  state.optimizer = {.step_count = 3, .first = {}, .second = {}, .damping = 0.025, .step_size = 1};
+  changes.push_back({.time_ns = 31, .run = run, .checkpoint = std::move(state)});
+  return changes;
+}
+
+template <typename Scalar>
 std::vector<OwnedChange<Scalar>> ReferenceWorkload(const std::string& id) {
   using Change = OwnedChange<Scalar>;
   const SessionDescription relabelled{
@@ -162,7 +186,7 @@ std::vector<OwnedChange<Scalar>> ReferenceWorkload(const std::string& id) {
   const OnlineLearner<Scalar> learner(
       AllOptions(), {.step_count = 12, .first = RandomVector<Scalar>(20), .second = RandomVector<Scalar>(21)});
   const OnlineLearner<Scalar> simple(
-      TrainingOptions{.optimizer = GradientAscent{}, .step_size_schedule = CosineSchedule{.final_step_size = 0.01}});
+      TrainingOptions{.optimizer = GradientAscent{}, .schedule = CosineSchedule{.final_step_size = 0.01}});
   const auto step = [](int64_t version, int64_t offset) {
     return OnlineStep{.model_version = version, .pattern_set_key = 3, .offset = offset, .pattern_count = 2};
   };
@@ -255,6 +279,8 @@ template OwnedChange<float> FirstChange(const std::string&);
 template OwnedChange<double> FirstChange(const std::string&);
 template OwnedChange<float> NewSet(int64_t, int64_t);
 template OwnedChange<double> NewSet(int64_t, int64_t);
+template std::vector<OwnedChange<float>> WholeSetWorkload(const std::string&);
+template std::vector<OwnedChange<double>> WholeSetWorkload(const std::string&);
 template std::vector<OwnedChange<float>> ReferenceWorkload(const std::string&);
 template std::vector<OwnedChange<double>> ReferenceWorkload(const std::string&);
 template std::unique_ptr<SessionLog<float>> Store(SessionStore*, const std::string&,

@@ -45,6 +45,10 @@ OwnedChange<Scalar> NewSet(int64_t key, int64_t pattern_count);
 template <typename Scalar>
 std::vector<OwnedChange<Scalar>> ReferenceWorkload(const std::string& id);
 
+// Checkpoints of L-BFGS, whose history grows and shrinks, and of Newton-CG.
+template <typename Scalar>
+std::vector<OwnedChange<Scalar>> WholeSetWorkload(const std::string& id);
+
 // Creates session `id` and commits `changes`; all must succeed.
 template <typename Scalar>
 std::unique_ptr<SessionLog<Scalar>> Store(SessionStore* store, const std::string& id,

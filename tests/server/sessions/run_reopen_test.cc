@@ -1,0 +1,69 @@
+// Training runs that the end of a server cut off go on in the next, to the same bits.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "core/training_options.h"
+#include "tests/server/sessions/reopened_sessions.h"
+
+namespace backprop::server {
+namespace {
+
+using std::chrono::milliseconds;
+
+class RunReopenTest : public SessionReopenTest, public testing::WithParamInterface<TrainingOptions> {};
+
+TEST_P(RunReopenTest, ARunGoesOnToTheSameBits) {
+  TrainingOptions options = GetParam();
+  options.shuffle = true;
+  options.early_stopping = EarlyStopping{.patience = 1'000'000, .restore_best = true};
+  TrainingRunRequest request = Epochs(3000, options);
+  request.validation_pattern_set = "v";
+  const auto prepare = [&](World& world) {
+    const auto session = world.Create("a", SmallSpec());
+    EXPECT_TRUE(session->Append({.pattern_set = "s"}, patterns_).ok());
+    EXPECT_TRUE(session->Append({.pattern_set = "v"}, SmallPatterns(9, 5)).ok());
+    return session->StartTrainingRun(request).value();
+  };
+  World reference;
+  ASSERT_TRUE(prepare(reference)->WaitForEnd(NeverStop));
+  const auto whole = reference.Get("a");
+
+  ASSERT_TRUE(prepare(Restart({.checkpoint_interval = milliseconds(1)}))->WaitForReport(20, NeverStop).has_value());
+  // What it trains on may change and go: it trains on what was there when it started.
+  ASSERT_TRUE(world_->Get("a")->Append({.pattern_set = "v"}, SmallPatterns(9, 5)).ok());
+  ASSERT_TRUE(world_->Get("a")->DeletePatternSet("s").ok());
+  for (int lives = 0; lives < 4; ++lives) {
+    EXPECT_TRUE(Restart({.checkpoint_interval = milliseconds(1)}).registry.ResumeTraining().empty());
+    const auto run = world_->Get("a")->GetTrainingRun("run-1").value();
+    const int64_t kept = run->status().completed_epoch_count;
+    ASSERT_TRUE(run->WaitForReport(std::min<int64_t>(kept + 20, 2999), NeverStop).has_value());
+  }
+  auto run = world_->Get("a")->GetTrainingRun("run-1").value();
+  ASSERT_TRUE(run->WaitForEnd(NeverStop));
+  EXPECT_EQ(run->status().state, RunState::kSucceeded) << run->status().error;
+  EXPECT_EQ(world_->Get("a")->model_versions().Latest()->parameters, whole->model_versions().Latest()->parameters);
+  const auto reports = run->ReportsAfter(0), expected = whole->ListTrainingRuns()[0]->ReportsAfter(0);
+  ASSERT_EQ(reports.size(), expected.size());
+  for (size_t i = 0; i < reports.size(); ++i) {
+    EXPECT_EQ(reports[i].epoch, static_cast<int64_t>(i) + 1);
+    EXPECT_EQ(reports[i].training.log_likelihood, expected[i].training.log_likelihood);
+    EXPECT_EQ(reports[i].validation->log_likelihood, expected[i].validation->log_likelihood);
+  }
+  // The best version is kept as long as the run, through all that comes behind it.
+  const int64_t best = run->status().best_report->model_version;
+  const Parameters<double> best_parameters = world_->Get("a")->model_versions().Get(best).value()->parameters;
+  run.reset();
+  EXPECT_EQ(Restart().Get("a")->model_versions().Get(best).value()->parameters, best_parameters);
+  EXPECT_EQ(ReasonOf(world_->Get("a")->pattern_sets().Get("s").status()), "PATTERN_SET_NOT_FOUND");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    ByOptimizer, RunReopenTest,
+    testing::Values(kMomentum, TrainingOptions{.batch_size = 3, .step_size = 0.01, .optimizer = Adam{}},
+                    TrainingOptions{.step_size = 1, .optimizer = Lbfgs{.history_size = 7}, .weight_decay = 1e-4},
+                    TrainingOptions{.step_size = 1, .optimizer = NewtonCg{}, .weight_decay = 1e-4}));
+
+}  // namespace
+}  // namespace backprop::server
