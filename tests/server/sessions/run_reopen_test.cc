@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "core/training_options.h"
 #include "tests/server/sessions/reopened_sessions.h"
 
