@@ -1,34 +1,18 @@
 #include "core/batch_computation.h"
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
+#include "core/batch_split.h"
 #include "core/output_layer.h"
 
 namespace backprop {
 namespace {
 
-// A shard is worth a thread only with so many multiply-adds and patterns in it.
-constexpr int64_t kMinShardWork = 4'000'000;
-constexpr int64_t kMinShardPatterns = 32;
-constexpr int64_t kMaxShards = 16;
-// All shards' gradients together hold at most so many numbers, unless one alone holds more.
-constexpr int64_t kMaxGradientNumbers = 1 << 25;
-// A chunk is the patterns that go through the network at once: enough for matrix products at full speed.
-constexpr int64_t kMaxChunkPatterns = 256;
-constexpr int64_t kMaxChunkActivations = 1 << 22;
-
-int64_t ChunkCapacity(const NetworkSpec& spec, int64_t pattern_count) {
-  const int64_t by_memory = kMaxChunkActivations / spec.total_unit_count();
-  return std::clamp<int64_t>(std::min(by_memory, pattern_count), 1, kMaxChunkPatterns);
-}
-
-int ShardCount(const NetworkSpec& spec, int64_t pattern_count) {
-  const int64_t by_work = pattern_count * spec.parameter_count() / kMinShardWork;
-  const int64_t by_patterns = pattern_count / kMinShardPatterns;
-  const int64_t by_memory = kMaxGradientNumbers / spec.parameter_count();
-  return static_cast<int>(std::clamp<int64_t>(std::min({by_work, by_patterns, by_memory}), 1, kMaxShards));
+BatchSplit SplitOf(const NetworkSpec& spec, int64_t pattern_count) {
+  return SplitBatch(pattern_count, {.pattern_numbers = spec.total_unit_count(),
+                                    .pattern_multiply_adds = spec.parameter_count(),
+                                    .sum_numbers = spec.parameter_count()});
 }
 
 }  // namespace
@@ -47,8 +31,6 @@ struct BatchComputation<Scalar>::Shard {
   RowVector<Scalar> weights, log_likelihood;
   int64_t capacity;
   Measures measures;
-  int64_t begin = 0, end = 0;
-  bool stopped = false;
 };
 
 template <typename Scalar>
@@ -77,59 +59,45 @@ template <typename Scalar>
 int64_t BatchComputation<Scalar>::WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count, bool gradient) {
   // Of a pattern: activations, error signals, targets, weight and log likelihood.
   const int64_t numbers = 2 * spec.total_unit_count() + spec.output_unit_count() + 2;
-  const int64_t shards = ShardCount(spec, pattern_count);
-  const int64_t gradients = gradient ? shards : 1;
-  return (gradients * spec.parameter_count() + shards * ChunkCapacity(spec, pattern_count) * numbers) *
+  const BatchSplit split = SplitOf(spec, pattern_count);
+  const int64_t gradients = gradient ? split.shard_count : 1;
+  return (gradients * spec.parameter_count() + split.shard_count * split.chunk_capacity * numbers) *
          int64_t{sizeof(Scalar)};
 }
 
 template <typename Scalar>
 bool BatchComputation<Scalar>::Run(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request,
                                    const ParallelFor& parallel_for, const StopCheck& stopped) {
-  const int shard_count = ShardCount(spec_, request.pattern_count);
-  const int64_t capacity = ChunkCapacity(spec_, request.pattern_count);
-  while (request.gradient && std::ssize(gradients_) < shard_count) gradients_.emplace_back(spec_.layout());
-  shards_.resize(std::max<size_t>(shards_.size(), shard_count));
-  for (int i = 0; i < shard_count; ++i) {
-    if (!shards_[i] || shards_[i]->capacity < capacity) shards_[i] = std::make_unique<Shard>(spec_, capacity);
-    shards_[i]->begin = request.pattern_count * i / shard_count;
-    shards_[i]->end = request.pattern_count * (i + 1) / shard_count;
+  const BatchSplit split = SplitOf(spec_, request.pattern_count);
+  while (request.gradient && std::ssize(gradients_) < split.shard_count) gradients_.emplace_back(spec_.layout());
+  shards_.resize(std::max<size_t>(shards_.size(), split.shard_count));
+  for (int i = 0; i < split.shard_count; ++i) {
+    if (!shards_[i] || shards_[i]->capacity < split.chunk_capacity) {
+      shards_[i] = std::make_unique<Shard>(spec_, split.chunk_capacity);
+    }
   }
-  const std::function<void(int)> run_shard = [&](int i) { RunShard(parameters, request, i, stopped); };
-  if (shard_count == 1) {
-    run_shard(0);
-  } else {
-    parallel_for(shard_count, run_shard);
-  }
+  const ShardSums sums = {
+      .clear = [&](int shard) { Clear(request, shard); },
+      .add_chunk = [&](int shard, int64_t begin, int64_t n) { RunChunk(parameters, request, begin, n, shard); },
+      .add =
+          [&](int into, int from) {
+            if (request.gradient) gradients_[into].flat() += gradients_[from].flat();
+          }};
+  if (!SumOverBatch(split, sums, parallel_for, stopped)) return false;
   measures_ = Measures();
-  for (int i = 0; i < shard_count; ++i) {
-    if (shards_[i]->stopped) return false;
-    measures_.Add(shards_[i]->measures);
-  }
-  if (!request.gradient) return true;
-  for (int stride = 1; stride < shard_count; stride *= 2) {
-    for (int i = 0; i + stride < shard_count; i += 2 * stride) gradients_[i].flat() += gradients_[i + stride].flat();
-  }
+  for (int i = 0; i < split.shard_count; ++i) measures_.Add(shards_[i]->measures);
   return true;
 }
 
 template <typename Scalar>
-void BatchComputation<Scalar>::RunShard(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request,
-                                        int index, const StopCheck& stopped) {
+void BatchComputation<Scalar>::Clear(const BatchRequest<Scalar>& request, int index) {
   Shard& shard = *shards_[index];
-  shard.stopped = false;
   shard.measures = Measures();
   if (request.confusion) {
     const int classes = ConfusionClassCount(spec_);
     shard.measures.confusion = Matrix<double>::Zero(classes, classes);
   }
   if (request.gradient) gradients_[index].flat().setZero();
-  const int64_t chunk = ChunkCapacity(spec_, request.pattern_count);
-  for (int64_t begin = shard.begin; begin < shard.end; begin += chunk) {
-    shard.stopped = stopped();
-    if (shard.stopped) return;
-    RunChunk(parameters, request, begin, std::min(chunk, shard.end - begin), index);
-  }
 }
 
 template <typename Scalar>
@@ -179,7 +147,7 @@ template <typename Scalar>
 Matrix<Scalar> Predict(const NetworkSpec& spec, const Scalings& scalings, const Parameters<Scalar>& parameters,
                        const ConstColumns<Scalar>& inputs, const StopCheck& stopped) {
   Matrix<Scalar> outputs(spec.output_unit_count(), inputs.cols());
-  const int64_t chunk = ChunkCapacity(spec, inputs.cols());
+  const int64_t chunk = SplitOf(spec, inputs.cols()).chunk_capacity;
   Pass<Scalar> pass(spec, chunk);
   for (int64_t begin = 0; begin < inputs.cols() && !stopped(); begin += chunk) {
     const int64_t n = std::min<int64_t>(chunk, inputs.cols() - begin);

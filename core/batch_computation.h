@@ -43,8 +43,8 @@ struct BatchRequest {
 
 // The workspace for such computations, reused from call to call; not thread-safe.
 //
-// Invariant: the batch is split into shards by its size and the network's alone, every shard is summed from its first
-// pattern to its last, and shards are added along a fixed tree: the number of threads changes no bit of a result.
+// Invariant: the batch is split by its size and the network's alone, and summed as batch_split.h says: the number of
+// threads changes no bit of a result.
 template <typename Scalar>
 class BatchComputation {
  public:
@@ -67,9 +67,8 @@ class BatchComputation {
  private:
   struct Shard;
 
-  // Patterns [begin, end) of the batch, into the shard's sums.
-  void RunShard(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request, int index,
-                const StopCheck& stopped);
+  // The shard's sums, to 0.
+  void Clear(const BatchRequest<Scalar>& request, int index);
   // Patterns [begin, begin + n) of the batch, at most a chunk.
   void RunChunk(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request, int64_t begin, int64_t n,
                 int index);

@@ -1,0 +1,45 @@
+// What derivatives are taken of: the log likelihood of a batch of patterns as a function of the network's parameters.
+#pragma once
+
+#include <cstdint>
+
+#include "core/batch_computation.h"
+#include "core/network_spec.h"
+#include "core/parameters.h"
+#include "core/scaling.h"
+
+namespace backprop {
+
+// log L(w) = sum over patterns of pattern weight times log likelihood, at w = parameters. As for the gradient, inputs
+// and targets are scaled, and derivatives by the parameters are those of the scaled network.
+//
+// All derivatives are exact, without differences. Those of a relu unit are taken where they exist: all of them are 0
+// at a weighted sum of 0, and the second and higher ones everywhere. They are finite for weighted sums of any finite
+// size whose log likelihood Scalar can hold. Sums are taken as in BatchComputation: the number of threads changes no
+// bit. References are borrowed for the call.
+template <typename Scalar>
+struct DerivativeTask {
+  const NetworkSpec& spec;
+  const Scalings& scalings;
+  const Parameters<Scalar>& parameters;
+  int64_t pattern_count = 0;
+  const PatternSource<Scalar>& source;
+};
+
+// What a computation of derivatives takes, known before it starts; both saturate.
+struct DerivativePrice {
+  int64_t multiply_adds = 0;    // Of its matrix products, over all patterns.
+  int64_t workspace_bytes = 0;  // At most; its results included, patterns and directions not.
+};
+
+// Which matrix of second derivatives by the parameters.
+enum class Curvature {
+  // d^2 log L / dw dw'.
+  kHessian,
+  // -J' M J: of the Hessian the part without second derivatives of weighted sums; Schraudolph (2002). J is
+  // d s / d w of the output units' weighted sums and M = -d^2 log L / ds ds' >= 0, so it is negative semidefinite. For
+  // the three matched pairs of task and output units it is minus the Fisher information.
+  kGaussNewton,
+};
+
+}  // namespace backprop
