@@ -1,5 +1,5 @@
-// The chain rule spelled out: every stage of backpropagation for one pattern, as Jacobs (2008) derives them. To look at;
-// backpropagation.h computes the same gradient, of many patterns at once.
+// The chain rule spelled out: every stage of backpropagation for one pattern, as Jacobs (2008) derives them. To look
+// at; backpropagation.h computes the same gradient, of many patterns at once.
 #pragma once
 
 #include <vector>

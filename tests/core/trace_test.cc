@@ -106,10 +106,8 @@ TEST(TraceTest, StagesOfRandomNetworksMultiplyToTheirGradients) {
 }
 
 Trace<double> TraceOutputAlone(Task task, int output_unit_count, double bias, double target) {
-  const NetworkSpec spec = MakeSpec({.input_unit_count = 1,
-                                     .output_unit_count = output_unit_count,
-                                     .task = task,
-                                     .precision = Precision::kFloat64});
+  const NetworkSpec spec = MakeSpec(
+      {.input_unit_count = 1, .output_unit_count = output_unit_count, .task = task, .precision = Precision::kFloat64});
   Parameters<double> parameters(spec.layout());
   parameters.biases(1)(0) = bias;
   Matrix<double> targets = Matrix<double>::Constant(output_unit_count, 1, 1 - target);
