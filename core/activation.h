@@ -44,4 +44,25 @@ void MultiplyByDerivative(Activation activation, const ConstColumns<Scalar>& h, 
   }
 }
 
+// f'(s) as a polynomial in h = f(s): constant + linear h + quadratic h^2. All higher derivatives follow from it:
+// f''(s) = (linear + 2 quadratic h) f'(s), and so on. Of relu that of its linear part above 0.
+struct DerivativePolynomial {
+  int constant, linear, quadratic;
+
+  bool is_constant() const { return linear == 0 && quadratic == 0; }
+};
+
+inline DerivativePolynomial DerivativeOf(Activation activation) {
+  switch (activation) {
+    case Activation::kLogistic:
+      return {0, 1, -1};  // h (1 - h)
+    case Activation::kTanh:
+      return {1, 0, -1};  // 1 - h^2
+    case Activation::kRelu:
+    case Activation::kIdentity:
+      break;
+  }
+  return {1, 0, 0};
+}
+
 }  // namespace backprop

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <limits>
 
 #include "core/batch_computation.h"
 #include "core/network_spec.h"
@@ -31,6 +33,25 @@ struct DerivativePrice {
   int64_t multiply_adds = 0;    // Of its matrix products, over all patterns.
   int64_t workspace_bytes = 0;  // At most; its results included, patterns and directions not.
 };
+
+// The product of factors of 0 or more, at most the largest int64.
+inline int64_t SaturatingProduct(std::initializer_list<int64_t> factors) {
+  int64_t product = 1;
+  for (const int64_t factor : factors) {
+    if (__builtin_mul_overflow(product, factor, &product)) return std::numeric_limits<int64_t>::max();
+  }
+  return product;
+}
+
+inline int64_t BytesPerNumber(const NetworkSpec& spec) {
+  return spec.fields().precision == Precision::kFloat32 ? sizeof(float) : sizeof(double);
+}
+
+// Multiply-adds of a forward and a backward pass of one pattern: three products a layer, but nothing is sent back from
+// layer 1.
+inline int64_t GradientMultiplyAdds(const NetworkSpec& spec) {
+  return 3 * spec.parameter_count() - int64_t{spec.unit_count(1)} * spec.unit_count(0);
+}
 
 // Which matrix of second derivatives by the parameters.
 enum class Curvature {

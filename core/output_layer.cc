@@ -50,10 +50,27 @@ void ActivateOutputs(Task task, Columns<Scalar> s, const ConstColumns<Scalar>& t
   }
 }
 
+template <typename Scalar>
+void MultiplyByOutputDerivative(Task task, const ConstColumns<Scalar>& y, Columns<Scalar> ds) {
+  switch (task) {
+    case Task::kRegression:
+      return;
+    case Task::kBinaryClassification:
+      ds.array() *= y.array() * (Scalar(1) - y.array());
+      return;
+    case Task::kMultiwayClassification:
+      ds.rowwise() -= (y.array() * ds.array()).colwise().sum().matrix().eval();
+      ds.array() *= y.array();
+      return;
+  }
+}
+
 template void ActivateOutputs<float>(Task, Columns<float>);
 template void ActivateOutputs<double>(Task, Columns<double>);
 template void ActivateOutputs<float>(Task, Columns<float>, const ConstColumns<float>&, Eigen::Ref<RowVector<float>>);
 template void ActivateOutputs<double>(Task, Columns<double>, const ConstColumns<double>&,
                                       Eigen::Ref<RowVector<double>>);
+template void MultiplyByOutputDerivative(Task, const ConstColumns<float>&, Columns<float>);
+template void MultiplyByOutputDerivative(Task, const ConstColumns<double>&, Columns<double>);
 
 }  // namespace backprop

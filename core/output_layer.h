@@ -27,4 +27,10 @@ void OutputErrorSignals(const ConstColumns<Scalar>& y, const ConstColumns<Scalar
   error_signals = targets - y;
 }
 
+// `ds` becomes M ds in place, with M = -d^2 log L / ds ds' = dy / ds at outputs `y`; both
+// [output_unit_count x pattern_count]. M is 1 for linear outputs, y (1 - y) unit by unit for logistic ones (33) and
+// diag(y) - y y' for softmax (40).
+template <typename Scalar>
+void MultiplyByOutputDerivative(Task task, const ConstColumns<Scalar>& y, Columns<Scalar> ds);
+
 }  // namespace backprop
