@@ -231,6 +231,34 @@ absl::StatusOr<v1::ComputeGradientResponse> Client::ComputeGradient(const v1::Co
   return Call(*derivatives_, &v1::DerivativeService::StubInterface::ComputeGradient, request, options);
 }
 
+absl::StatusOr<v1::TraceBackpropagationResponse> Client::TraceBackpropagation(
+    const v1::TraceBackpropagationRequest& request, CallOptions options) const {
+  return Call(*derivatives_, &v1::DerivativeService::StubInterface::TraceBackpropagation, request, options);
+}
+
+absl::StatusOr<v1::ComputeHessianVectorProductResponse> Client::ComputeHessianVectorProduct(
+    const v1::ComputeHessianVectorProductRequest& request, CallOptions options) const {
+  return Call(*derivatives_, &v1::DerivativeService::StubInterface::ComputeHessianVectorProduct, request, options);
+}
+
+std::unique_ptr<ProductLayers> Client::StreamHessianVectorProduct(const v1::StreamHessianVectorProductRequest& request,
+                                                                  CallOptions options) const {
+  return std::make_unique<ProductLayers>([&](grpc::ClientContext* context) {
+    SetStreamDeadline(*context, options);
+    return derivatives_->StreamHessianVectorProduct(context, request);
+  });
+}
+
+absl::StatusOr<v1::ComputeHessianResponse> Client::ComputeHessian(const v1::ComputeHessianRequest& request,
+                                                                  CallOptions options) const {
+  return Call(*derivatives_, &v1::DerivativeService::StubInterface::ComputeHessian, request, options);
+}
+
+absl::StatusOr<v1::ComputeDirectionalDerivativesResponse> Client::ComputeDirectionalDerivatives(
+    const v1::ComputeDirectionalDerivativesRequest& request, CallOptions options) const {
+  return Call(*derivatives_, &v1::DerivativeService::StubInterface::ComputeDirectionalDerivatives, request, options);
+}
+
 absl::StatusOr<v1::PredictResponse> Client::Predict(const v1::PredictRequest& request, CallOptions options) const {
   return Call(*predictions_, &v1::PredictionService::StubInterface::Predict, request, options);
 }

@@ -18,7 +18,7 @@ struct Part {
 };
 
 Part DecodePart(const v1::ComputeHessianRequest& request, const NetworkSpec& spec, Violations* violations) {
-  Part part{.diagonal = request.diagonal(), .parameter_count = spec.parameter_count()};
+  Part part{.diagonal = request.diagonal(), .layer = {}, .parameter_count = spec.parameter_count()};
   if (!request.has_layer()) return part;
   if (request.layer() < 0 || request.layer() >= spec.layer_count()) {
     violations->Add("layer", absl::StrCat("must be from 0, the first above the inputs, to ", spec.layer_count() - 1,

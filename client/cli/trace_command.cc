@@ -1,0 +1,93 @@
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands.h"
+#include "client/cli/derivative_flags.h"
+#include "client/cli/trace_text.h"
+#include "client/cli/whole_number.h"
+#include "client/data/class_names.h"
+
+namespace backprop::client {
+namespace {
+
+struct TraceFlags {
+  std::string name;
+  std::vector<double> inputs;
+  std::vector<std::string> targets;
+  std::optional<int64_t> model_version;
+};
+
+void SetRow(const std::vector<double>& elements, v1::Matrix* matrix) {
+  matrix->set_row_count(1);
+  matrix->set_column_count(static_cast<int32_t>(elements.size()));
+  matrix->mutable_double_values()->Add(elements.begin(), elements.end());
+}
+
+// Where one target is given that is no output for each unit, it is the class: by its name, or its index from 0.
+absl::Status SetTargets(const std::vector<std::string>& targets, const v1::NetworkSpec& network,
+                        v1::Patterns* pattern) {
+  const std::vector<std::string> names = ClassNamesOf(network);
+  const auto named = targets.size() == 1 ? std::find(names.begin(), names.end(), targets[0]) : names.end();
+  const bool multiway = network.task() == v1::TASK_MULTIWAY_CLASSIFICATION;
+  if (named != names.end()) {
+    const auto index = static_cast<int32_t>(named - names.begin());
+    multiway ? pattern->add_target_classes(index) : SetRow({double{index}}, pattern->mutable_targets());
+    return absl::OkStatus();
+  }
+  int32_t index = 0;
+  if (multiway && targets.size() == 1 && absl::SimpleAtoi(targets[0], &index)) {
+    pattern->add_target_classes(index);
+    return absl::OkStatus();
+  }
+  std::vector<double> numbers;
+  for (const std::string& target : targets) {
+    if (absl::SimpleAtod(target, &numbers.emplace_back())) continue;
+    return absl::InvalidArgumentError(absl::StrCat("--target: \"", target, "\" is neither a number nor a class"));
+  }
+  SetRow(numbers, pattern->mutable_targets());
+  return absl::OkStatus();
+}
+
+absl::Status RunTrace(CommandContext& context, const TraceFlags& flags) {
+  const absl::StatusOr<v1::Session> session = GetSession(context, flags.name);
+  if (!session.ok()) return session.status();
+  v1::TraceBackpropagationRequest request;
+  request.set_session(session->name());
+  if (flags.model_version) request.set_model_version(*flags.model_version);
+  SetRow(flags.inputs, request.mutable_patterns()->mutable_inputs());
+  if (absl::Status status = SetTargets(flags.targets, session->network(), request.mutable_patterns()); !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<v1::TraceBackpropagationResponse> trace = context.client().TraceBackpropagation(request);
+  if (!trace.ok()) return trace.status();
+  context.Print(*trace, TraceText(*trace, session->network()));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddTrace(CLI::App& app, CommandContext& context) {
+  CLI::App* command = app.add_subcommand("trace", "Show every stage of backpropagation for one pattern");
+  const auto flags = std::make_shared<TraceFlags>();
+  command->add_option("name", flags->name, "The session")->required();
+  command->add_option("--pattern", flags->inputs, "The inputs, with commas between")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->required();
+  command
+      ->add_option("--target", flags->targets,
+                   "The targets, with commas between; in classification also the class, by name or index from 0")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->required();
+  command->add_option("--model-version", flags->model_version, "Version of the parameters (default: the latest)")
+      ->check(WholeNumber());
+  SetCommand(command, context, flags, RunTrace);
+}
+
+}  // namespace backprop::client
