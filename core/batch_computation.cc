@@ -76,13 +76,16 @@ bool BatchComputation<Scalar>::Run(const Parameters<Scalar>& parameters, const B
       shards_[i] = std::make_unique<Shard>(spec_, split.chunk_capacity);
     }
   }
-  const ShardSums sums = {
-      .clear = [&](int shard) { Clear(request, shard); },
-      .add_chunk = [&](int shard, int64_t begin, int64_t n) { RunChunk(parameters, request, begin, n, shard); },
-      .add =
-          [&](int into, int from) {
-            if (request.gradient) gradients_[into].flat() += gradients_[from].flat();
-          }};
+  const ShardSums sums = {.clear = [&](int shard) { Clear(request, shard); },
+                          .add_chunk =
+                              [&](int shard, int64_t begin, int64_t n) {
+                                RunChunk(parameters, request, begin, n, shard);
+                                return true;
+                              },
+                          .add =
+                              [&](int into, int from) {
+                                if (request.gradient) gradients_[into].flat() += gradients_[from].flat();
+                              }};
   if (!SumOverBatch(split, sums, parallel_for, stopped)) return false;
   measures_ = Measures();
   for (int i = 0; i < split.shard_count; ++i) measures_.Add(shards_[i]->measures);

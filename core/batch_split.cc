@@ -37,9 +37,9 @@ bool SumOverBatch(const BatchSplit& split, const ShardSums& sums, const Parallel
     sums.clear(shard);
     const int64_t end = split.begin(shard + 1);
     for (int64_t begin = split.begin(shard); begin < end; begin += split.chunk_capacity) {
-      shard_stopped[shard] = stopped();
+      const int64_t n = std::min(split.chunk_capacity, end - begin);
+      shard_stopped[shard] = stopped() || !sums.add_chunk(shard, begin, n);
       if (shard_stopped[shard]) return;
-      sums.add_chunk(shard, begin, std::min(split.chunk_capacity, end - begin));
     }
   };
   if (split.shard_count == 1) {

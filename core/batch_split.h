@@ -30,13 +30,14 @@ BatchSplit SplitBatch(int64_t pattern_count, const SplitCosts& costs);
 // What is done to the sums of shards; `shard` is below shard_count.
 struct ShardSums {
   std::function<void(int shard)> clear;
-  // Adds patterns [begin, begin + n), at most a chunk.
-  std::function<void(int shard, int64_t begin, int64_t n)> add_chunk;
+  // Adds patterns [begin, begin + n), at most a chunk. False when it stopped on the way, where that takes long.
+  std::function<bool(int shard, int64_t begin, int64_t n)> add_chunk;
   std::function<void(int into, int from)> add;
 };
 
 // Leaves the sum over the batch in shard 0. Every shard is summed from its first pattern to its last, and shards are
-// added along a fixed tree: `parallel_for` changes no bit. False when `stopped`, asked before each chunk, said so.
+// added along a fixed tree: `parallel_for` changes no bit. False when a chunk, or `stopped`, asked before each, said
+// so.
 [[nodiscard]] bool SumOverBatch(const BatchSplit& split, const ShardSums& sums, const ParallelFor& parallel_for,
                                 const StopCheck& stopped);
 

@@ -88,8 +88,10 @@ bool HessianVectorComputation<Scalar>::Run(const DerivativeTask<Scalar>& task,
             ForwardChunk(task, begin, n, &shard.chunk, &shard.measures);
             Backward(spec_, task.parameters, n, /*input_gradients=*/false, &shard.chunk.pass, &shard.gradient);
             for (size_t i = 0; i < directions.size(); ++i) {
+              if (i > 0 && stopped()) return false;
               AddCurvatureProduct(task, directions[i], curvature, shard.chunk, &shard.tangents, &shard.products[i]);
             }
+            return true;
           },
       .add =
           [&](int into, int from) {
