@@ -41,16 +41,8 @@ void SetStreamDeadline(grpc::ClientContext& context, const CallOptions& options)
 
 // HealthCheckResponse.ServingStatus.
 std::string HealthName(int status) {
-  switch (status) {
-    case 1:
-      return "SERVING";
-    case 2:
-      return "NOT_SERVING";
-    case 3:
-      return "SERVICE_UNKNOWN";
-    default:
-      return "UNKNOWN";
-  }
+  static constexpr const char* kNames[] = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
+  return status >= 0 && status < 4 ? kNames[status] : kNames[0];
 }
 
 }  // namespace
