@@ -22,6 +22,8 @@ struct GradientCall {
   StopCheck stopped;
 };
 
+constexpr char kFewerPatterns[] = "give fewer patterns at a time, in the request";
+
 // Bytes of the answer.
 template <typename Scalar>
 int64_t AnswerBytes(const GradientCall<Scalar>& call) {
@@ -104,7 +106,8 @@ absl::Status ComputeFor(const Session<Scalar>& session, const v1::ComputeGradien
   const GradientCall<Scalar> call{request, spec, *std::move(snapshot), *std::move(source), std::move(error_signals),
                                   stopped};
   const int64_t answer_bytes = AnswerBytes(call);
-  if (absl::Status status = CheckAnswerBytes(answer_bytes, "the gradients"); !status.ok()) return status;
+  if (absl::Status status = CheckAnswerBytes(answer_bytes, "the gradients", kFewerPatterns); !status.ok())
+    return status;
   MemoryCharge charge(session.budget());
   const int64_t workspace = BatchComputation<Scalar>::WorkspaceBytes(spec, call.source.pattern_count);
   if (absl::Status status = charge.Grow(answer_bytes + workspace, "the gradient"); !status.ok()) return status;

@@ -10,6 +10,9 @@
 namespace backprop::server {
 namespace {
 
+static_assert(kMaxHessianParameters * kMaxHessianParameters * int64_t{sizeof(double)} <= kMaxAnswerBytes);
+static_assert(kMaxParameterCount * int64_t{sizeof(double)} <= kMaxAnswerBytes, "the diagonal of any network");
+
 // What part of the matrix is asked for.
 struct Part {
   bool diagonal = false;

@@ -218,7 +218,7 @@ grpc::Status DerivativeServiceImpl::StreamHessianVectorProduct(
   absl::Status status = WithSession(context_, request->request().session(), "session", [&](const auto& session) {
     return ComputeFor(*session, request->request(), context_.work_limit, StopWhenCancelled(call), check_answer, answer);
   });
-  if (status.code() == absl::StatusCode::kInvalidArgument) {
+  if (!ViolationsOf(status).empty()) {
     Violations violations;
     violations.AddAll("request", status);
     status = violations.ToStatus();
