@@ -36,7 +36,7 @@ absl::Status SetTargets(const std::vector<std::string>& targets, const v1::Netwo
   const bool multiway = network.task() == v1::TASK_MULTIWAY_CLASSIFICATION;
   if (named != names.end()) {
     const auto index = static_cast<int32_t>(named - names.begin());
-    multiway ? pattern->add_target_classes(index) : SetRow({double{index}}, pattern->mutable_targets());
+    multiway ? pattern->add_target_classes(index) : SetRow({static_cast<double>(index)}, pattern->mutable_targets());
     return absl::OkStatus();
   }
   int32_t index = 0;
