@@ -36,7 +36,8 @@ absl::Status DecodeDirection(const Request& request, const NetworkSpec& spec, Me
   }
   if (request.has_input_direction()) {
     const MatrixShape shape{.row_count = 1, .column_count = spec.input_unit_count()};
-    direction->inputs = DecodeMatrix<Scalar>(request.input_direction(), shape, "input_direction", violations);
+    const auto inputs = DecodeMatrix<Scalar>(request.input_direction(), shape, "input_direction", violations);
+    if (inputs.size() > 0) direction->inputs = inputs;
   }
   if (request.order() < 0 || request.order() > kMaxDerivativeOrder) {
     violations->Add("order", absl::StrCat("must be from 0 to ", kMaxDerivativeOrder, ", but is ", request.order()));
