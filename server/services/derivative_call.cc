@@ -28,12 +28,12 @@ absl::Status Afford(const DerivativePrice& price, int64_t answer_bytes, const Wo
                     MemoryCharge* charge) {
   const bool above_request = limit.request > 0 && price.multiply_adds > limit.request;
   if (above_request || price.multiply_adds > limit.server) {
+    const std::string most =
+        above_request ? absl::StrCat("the request's work_limit is ", limit.request)
+                      : absl::StrCat("the server allows ", limit.server,
+                                     " (--work-limit, in 10^9); take fewer patterns or directions at a time");
     return Error(absl::StatusCode::kResourceExhausted, "WORK_LIMIT",
-                 above_request ? absl::StrCat(what, " would take ", price.multiply_adds,
-                                              " multiply-adds, and the request's work_limit is ", limit.request)
-                               : absl::StrCat(what, " would take ", price.multiply_adds,
-                                              " multiply-adds, and the server's --work-limit is ", limit.server,
-                                              "; take fewer patterns or directions at a time"));
+                 absl::StrCat(what, " would take ", price.multiply_adds, " multiply-adds, and ", most));
   }
   return charge->Grow(SaturatingSum(price.workspace_bytes, answer_bytes), what);
 }

@@ -208,7 +208,17 @@ TEST_F(DerivativeCommandsTest, TraceTakesAClassByItsNameOrIndex) {
   ASSERT_EQ(Run({"trace", "x", "--pattern", "1,2", "--target", "0.25,0.75"}), absl::OkStatus());
   EXPECT_THAT(ElementsOf(derivatives_.trace.patterns().targets()), ElementsAre(0.25, 0.75));
   EXPECT_THAT(std::string(Run({"trace", "x", "--pattern", "1,2", "--target", "bird"}).message()),
-              HasSubstr("\"bird\" is neither a number nor a class"));
+              HasSubstr("\"bird\" is no number or class of a target"));
+}
+
+TEST_F(DerivativeCommandsTest, TraceTakesTheTargetsBehindTheInputs) {
+  ASSERT_EQ(Run({"trace", "x", "--pattern", "1,-2,0.5"}), absl::OkStatus());
+  EXPECT_THAT(ElementsOf(derivatives_.trace.patterns().inputs()), ElementsAre(1, -2));
+  EXPECT_THAT(ElementsOf(derivatives_.trace.patterns().targets()), ElementsAre(0.5));
+  ASSERT_EQ(Run({"trace", "x", "--pattern", "1,-2"}), absl::OkStatus());
+  EXPECT_FALSE(derivatives_.trace.patterns().has_targets());
+  EXPECT_THAT(std::string(Run({"trace", "x", "--pattern", "1,two", "--target", "1"}).message()),
+              HasSubstr("\"two\" is no number of an input"));
 }
 
 TEST_F(DerivativeCommandsTest, TraceTakesAClassOfABinaryNetworkByItsName) {
