@@ -46,6 +46,23 @@ TYPED_TEST(ActivationTest, FollowsItsFormula) {
   }
 }
 
+// The two formulas for one number differ by rounding.
+TYPED_TEST(ActivationTest, HasItsDerivativeAsAPolynomial) {
+  const Matrix<TypeParam> s = this->WeightedSums();
+  for (const Activation activation : {Activation::kLogistic, Activation::kTanh, Activation::kIdentity}) {
+    const DerivativePolynomial p = DerivativeOf(activation);
+    const Matrix<TypeParam> h = this->Activated(activation, s), derivative = this->Derivative(activation, s);
+    for (int i = 0; i < this->kCount; ++i) {
+      const double x = double{h(i)};
+      EXPECT_NEAR(double{derivative(i)}, p.constant + p.linear * x + p.quadratic * x * x, 4 * this->kEpsilon);
+    }
+  }
+  EXPECT_TRUE(DerivativeOf(Activation::kRelu).is_constant());
+  EXPECT_TRUE(DerivativeOf(Activation::kIdentity).is_constant());
+  EXPECT_FALSE(DerivativeOf(Activation::kLogistic).is_constant());
+  EXPECT_FALSE(DerivativeOf(Activation::kTanh).is_constant());
+}
+
 // A derivative is off by what its activation is off by, some epsilon.
 TYPED_TEST(ActivationTest, HasTheDerivativeOfItsFormula) {
   const Matrix<TypeParam> s = this->WeightedSums();

@@ -17,7 +17,7 @@ constexpr Curvature kCurvatures[] = {Curvature::kHessian, Curvature::kGaussNewto
 
 // As in hessian_vector_product_test.cc.
 template <typename Scalar>
-constexpr double kTolerance = 512 * double{std::numeric_limits<Scalar>::epsilon()};
+constexpr double kTolerance = 64 * double{std::numeric_limits<Scalar>::epsilon()};
 
 template <typename Scalar>
 WeightMatrix<Scalar> Compute(const DerivativeCase<Scalar>& c, Curvature curvature,

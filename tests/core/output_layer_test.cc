@@ -46,6 +46,20 @@ class OutputLayerTest : public testing::Test {
 using Scalars = testing::Types<float, double>;
 TYPED_TEST_SUITE(OutputLayerTest, Scalars);
 
+// M ds = -R{d log L / ds}, against differences of error signals: of a step of epsilon^(1/3), they are off by some
+// epsilon^(2/3), of which 4 is what third derivatives below 1 leave.
+TYPED_TEST(OutputLayerTest, HasTheDerivativeOfItsErrorSignals) {
+  const Vector<TypeParam> s{{1, -0.5, 0.25}}, targets{{0.5, 0.25, 0.25}}, ds{{1, 0.5, -0.75}};
+  const TypeParam step = std::cbrt(std::numeric_limits<TypeParam>::epsilon());
+  for (const Task task : kTasks) {
+    const OutputLayer<TypeParam> above(task, s + step * ds, targets), below(task, s - step * ds, targets);
+    const Vector<TypeParam> expected = (below.error_signals - above.error_signals) / (2 * step);
+    Matrix<TypeParam> actual = ds;
+    MultiplyByOutputDerivative<TypeParam>(task, OutputLayer<TypeParam>(task, s, targets).y, actual);
+    for (int i = 0; i < 3; ++i) EXPECT_NEAR(double{actual(i)}, double{expected(i)}, 4 * double{step} * double{step});
+  }
+}
+
 TYPED_TEST(OutputLayerTest, OfRegressionIsLinearAndGaussian) {
   const OutputLayer<TypeParam> layer(Task::kRegression, Vector<TypeParam>{{1, -2}}, Vector<TypeParam>{{3, -1}});
   EXPECT_EQ(layer.y, (Matrix<TypeParam>{{1}, {-2}}));

@@ -76,6 +76,8 @@ class RandomMessages {
 
   int64_t Integer(const FieldDescriptor& field) {
     if (field.name() == "epoch_count") return Below(5);
+    if (field.name() == "order") return Below(18);
+    if (field.name() == "work_limit") return Below(8) == 0 ? 1 : 0;
     const int64_t values[] = {0,
                               1,
                               2,
