@@ -41,16 +41,8 @@ void SetStreamDeadline(grpc::ClientContext& context, const CallOptions& options)
 
 // HealthCheckResponse.ServingStatus.
 std::string HealthName(int status) {
-  switch (status) {
-    case 1:
-      return "SERVING";
-    case 2:
-      return "NOT_SERVING";
-    case 3:
-      return "SERVICE_UNKNOWN";
-    default:
-      return "UNKNOWN";
-  }
+  static constexpr const char* kNames[] = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
+  return status >= 0 && status < 4 ? kNames[status] : kNames[0];
 }
 
 }  // namespace
@@ -232,6 +224,34 @@ absl::StatusOr<v1::ApplyGradientResponse> Client::ApplyGradient(const v1::ApplyG
 absl::StatusOr<v1::ComputeGradientResponse> Client::ComputeGradient(const v1::ComputeGradientRequest& request,
                                                                     CallOptions options) const {
   return Call(*derivatives_, &v1::DerivativeService::StubInterface::ComputeGradient, request, options);
+}
+
+absl::StatusOr<v1::TraceBackpropagationResponse> Client::TraceBackpropagation(
+    const v1::TraceBackpropagationRequest& request, CallOptions options) const {
+  return Call(*derivatives_, &v1::DerivativeService::StubInterface::TraceBackpropagation, request, options);
+}
+
+absl::StatusOr<v1::ComputeHessianVectorProductResponse> Client::ComputeHessianVectorProduct(
+    const v1::ComputeHessianVectorProductRequest& request, CallOptions options) const {
+  return Call(*derivatives_, &v1::DerivativeService::StubInterface::ComputeHessianVectorProduct, request, options);
+}
+
+std::unique_ptr<ProductLayers> Client::StreamHessianVectorProduct(const v1::StreamHessianVectorProductRequest& request,
+                                                                  CallOptions options) const {
+  return std::make_unique<ProductLayers>([&](grpc::ClientContext* context) {
+    SetStreamDeadline(*context, options);
+    return derivatives_->StreamHessianVectorProduct(context, request);
+  });
+}
+
+absl::StatusOr<v1::ComputeHessianResponse> Client::ComputeHessian(const v1::ComputeHessianRequest& request,
+                                                                  CallOptions options) const {
+  return Call(*derivatives_, &v1::DerivativeService::StubInterface::ComputeHessian, request, options);
+}
+
+absl::StatusOr<v1::ComputeDirectionalDerivativesResponse> Client::ComputeDirectionalDerivatives(
+    const v1::ComputeDirectionalDerivativesRequest& request, CallOptions options) const {
+  return Call(*derivatives_, &v1::DerivativeService::StubInterface::ComputeDirectionalDerivatives, request, options);
 }
 
 absl::StatusOr<v1::PredictResponse> Client::Predict(const v1::PredictRequest& request, CallOptions options) const {

@@ -49,6 +49,7 @@ using EpochReports = ResponseStream<v1::EpochReport>;
 using PatternMessages = ResponseStream<v1::ReadPatternsResponse>;
 using AppendStream = RequestStream<v1::AppendPatternsRequest, v1::AppendPatternsResponse>;
 using OnlineTraining = RequestStream<v1::TrainOnlineRequest, v1::TrainOnlineResponse>;
+using ProductLayers = ResponseStream<v1::StreamHessianVectorProductResponse>;
 using PredictionStream = RequestStream<v1::PredictStreamRequest, v1::PredictResponse>;
 
 // A connection to one server, made at the first call and made again when it is lost. Thread safe. Streams may outlive
@@ -103,6 +104,17 @@ class Client {
   // Derivatives, predictions and measures.
   absl::StatusOr<v1::ComputeGradientResponse> ComputeGradient(const v1::ComputeGradientRequest& request,
                                                               CallOptions options = {}) const;
+  absl::StatusOr<v1::TraceBackpropagationResponse> TraceBackpropagation(const v1::TraceBackpropagationRequest& request,
+                                                                        CallOptions options = {}) const;
+  absl::StatusOr<v1::ComputeHessianVectorProductResponse> ComputeHessianVectorProduct(
+      const v1::ComputeHessianVectorProductRequest& request, CallOptions options = {}) const;
+  // The same of any size, layer by layer; AddLayer (client/hessian_vector_products.h) puts it together.
+  std::unique_ptr<ProductLayers> StreamHessianVectorProduct(const v1::StreamHessianVectorProductRequest& request,
+                                                            CallOptions options = {}) const;
+  absl::StatusOr<v1::ComputeHessianResponse> ComputeHessian(const v1::ComputeHessianRequest& request,
+                                                            CallOptions options = {}) const;
+  absl::StatusOr<v1::ComputeDirectionalDerivativesResponse> ComputeDirectionalDerivatives(
+      const v1::ComputeDirectionalDerivativesRequest& request, CallOptions options = {}) const;
   absl::StatusOr<v1::PredictResponse> Predict(const v1::PredictRequest& request, CallOptions options = {}) const;
   std::unique_ptr<PredictionStream> PredictStream(CallOptions options = {}) const;
   absl::StatusOr<v1::EvaluateResponse> Evaluate(const v1::EvaluateRequest& request, CallOptions options = {}) const;

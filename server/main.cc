@@ -42,6 +42,7 @@ struct Flags {
   SessionLimits sessions;
   int64_t memory_limit_mib = 0;
   int max_streams = 192;
+  int64_t work_limit_billions = kDefaultWorkLimit / 1'000'000'000;
   double drain_timeout_s = 5;
 };
 
@@ -110,6 +111,10 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_option("--max-streams", flags->max_streams, "streaming calls open at most; keep it below --rpc-threads")
       ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app->add_option("--work-limit", flags->work_limit_billions,
+                  "10^9 multiply-adds that a call for derivatives beyond the gradient may take at most")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
       ->capture_default_str();
   app->add_option("--drain-timeout", flags->drain_timeout_s, "seconds that calls have to end at shutdown")
       ->check(SecondsError)
@@ -183,8 +188,11 @@ int Run(const Flags& flags) {
   std::atomic<bool> draining = false;
   RequestLog request_log;
   StreamSlots streams(flags.max_streams);
-  const ServiceContext context{
-      .registry = &registry, .request_log = &request_log, .streams = &streams, .draining = &draining};
+  const ServiceContext context{.registry = &registry,
+                               .request_log = &request_log,
+                               .streams = &streams,
+                               .draining = &draining,
+                               .work_limit = flags.work_limit_billions * 1'000'000'000};
   absl::StatusOr<std::unique_ptr<RpcServer>> server = RpcServer::Start(flags.rpc, context);
   if (!server.ok()) {
     spdlog::error("{}", std::string(server.status().message()));

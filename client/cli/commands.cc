@@ -17,6 +17,10 @@ void AddCommands(CLI::App& app, CommandContext& context) {
   AddPredict(app, context);
   AddEvaluate(app, context);
   AddGradient(app, context);
+  AddTrace(app, context);
+  AddHvp(app, context);
+  AddHessian(app, context);
+  AddDerivatives(app, context);
   AddParameters(app, context);
   AddBackupCommands(app, context);
   AddHealth(app, context);

@@ -1,19 +1,14 @@
-#include <google/protobuf/util/json_util.h>
-
 #include <CLI/App.hpp>
-#include <fstream>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/evaluation_text.h"
 #include "client/cli/names.h"
+#include "client/cli/parameters_file.h"
 #include "client/cli/whole_number.h"
 #include "client/data/npy_vector.h"
 #include "client/flat_parameters.h"
@@ -43,35 +38,12 @@ absl::Status RunGetParameters(CommandContext& context, const ParametersFlags& fl
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Parameters> ParametersFromJson(const std::string& path, const std::string& json) {
-  v1::Parameters parameters;
-  const google::protobuf::util::Status status = google::protobuf::util::JsonStringToMessage(json, &parameters);
-  if (status.ok()) return parameters;
-  // The parser quotes the file, which may be anything.
-  const std::string reason = absl::Utf8SafeCHexEscape(std::string(status.message()).substr(0, 200));
-  return absl::InvalidArgumentError(absl::StrCat(path, ": neither .npy nor Parameters in JSON: ", reason));
-}
-
-// The file is one vector in .npy, or Parameters in JSON as --output json prints them.
-absl::StatusOr<v1::Parameters> ReadParameters(const std::string& path, const v1::Session& session) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  if (file.peek() == 0x93) {
-    const absl::StatusOr<std::vector<double>> flat = ReadNpyVector(path, session.parameter_count());
-    if (!flat.ok()) return flat.status();
-    return ParametersFromFlat(*flat, session.network());
-  }
-  std::ostringstream json;
-  json << file.rdbuf();
-  return ParametersFromJson(path, json.str());
-}
-
 absl::Status RunSetParameters(CommandContext& context, const ParametersFlags& flags) {
   v1::GetSessionRequest session_request;
   session_request.set_name(SessionName(flags.name));
   const absl::StatusOr<v1::Session> session = context.client().GetSession(session_request);
   if (!session.ok()) return session.status();
-  absl::StatusOr<v1::Parameters> parameters = ReadParameters(flags.set_from_path, *session);
+  absl::StatusOr<v1::Parameters> parameters = ReadParametersFile(flags.set_from_path, *session);
   if (!parameters.ok()) return parameters.status();
   v1::SetParametersRequest request;
   request.set_name(session->name());
@@ -89,8 +61,8 @@ void AddParameters(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand("parameters", "Show, save or replace the parameters of a session");
   const auto flags = std::make_shared<ParametersFlags>();
   command->add_option("name", flags->name, "The session")->required();
-  CLI::Option* set_from =
-      command->add_option("--set-from", flags->set_from_path, "Publish the parameters in this file, .npy or JSON");
+  CLI::Option* set_from = command->add_option("--set-from", flags->set_from_path,
+                                              "Publish the parameters in this file: .npy, numbers or JSON");
   command->add_option("--model-version", flags->model_version, "Version to show (default: the latest)")
       ->check(WholeNumber())
       ->excludes(set_from);

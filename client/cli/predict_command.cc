@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "client/cli/commands.h"
 #include "client/cli/names.h"
 #include "client/cli/pattern_file_flags.h"
@@ -24,7 +25,17 @@ struct PredictFlags {
   PatternFile file;
   std::optional<int64_t> count;
   std::optional<int64_t> model_version;
+  bool with_uncertainty = false;
+  std::string uncertainty_set = "training";
+  double prior_precision = 1;
 };
+
+// Empty, or what is wrong. CLI::PositiveNumber takes "nan" for one.
+std::string PositiveNumber(const std::string& text) {
+  double number = 0;
+  const bool good = absl::SimpleAtod(text, &number) && number > 0 && number <= std::numeric_limits<double>::max();
+  return good ? "" : "must be a number above 0, but is " + text;
+}
 
 // The inputs of a file as requests, of at most `count` patterns in all.
 class InputRequests {
@@ -88,6 +99,29 @@ absl::Status PredictAll(CommandContext& context, std::optional<v1::PredictStream
   return InBatch(stream->Finish(), answered_pattern_count);
 }
 
+// The same with standard deviations, a call a request.
+absl::Status PredictAllWithUncertainty(CommandContext& context, const PredictFlags& flags,
+                                       std::optional<v1::PredictStreamRequest> request, InputRequests& requests) {
+  int64_t answered_pattern_count = 0;
+  while (request) {
+    v1::PredictRequest call;
+    call.set_session(request->session());
+    if (flags.model_version) call.set_model_version(*flags.model_version);
+    *call.mutable_inputs() = std::move(*request->mutable_inputs());
+    call.set_with_uncertainty(true);
+    call.mutable_laplace_approximation()->set_pattern_set(flags.uncertainty_set);
+    call.mutable_laplace_approximation()->set_prior_precision(flags.prior_precision);
+    const absl::StatusOr<v1::PredictResponse> response = context.client().Predict(call);
+    if (!response.ok()) return InBatch(response.status(), answered_pattern_count);
+    answered_pattern_count += response->outputs().row_count();
+    PrintPredictions(context, *response);
+    absl::StatusOr<std::optional<v1::PredictStreamRequest>> next = requests.Next();
+    if (!next.ok()) return next.status();
+    request = *std::move(next);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RunPredict(CommandContext& context, const PredictFlags& flags) {
   v1::GetSessionRequest session_request;
   session_request.set_name(SessionName(flags.name));
@@ -98,6 +132,7 @@ absl::Status RunPredict(CommandContext& context, const PredictFlags& flags) {
   InputRequests requests(flags, std::move(file->reader), BatchPatternCount(session->network()));
   absl::StatusOr<std::optional<v1::PredictStreamRequest>> request = requests.Next();
   if (!request.ok()) return request.status();
+  if (flags.with_uncertainty) return PredictAllWithUncertainty(context, flags, *std::move(request), requests);
   return PredictAll(context, *std::move(request), requests);
 }
 
@@ -112,6 +147,16 @@ void AddPredict(CLI::App& app, CommandContext& context) {
   command->add_option("--count", flags->count, "Only the first so many patterns")->check(WholeNumber<int64_t>(0));
   command->add_option("--model-version", flags->model_version, "Version of the parameters (default: the latest)")
       ->check(WholeNumber());
+  CLI::Option* const uncertainty =
+      command->add_flag("--with-uncertainty", flags->with_uncertainty,
+                        "Also the standard deviation of each output, of a network of at most 4,096 parameters");
+  command->add_option("--uncertainty-set", flags->uncertainty_set, "The pattern set that the parameters are known from")
+      ->needs(uncertainty)
+      ->capture_default_str();
+  command->add_option("--prior-precision", flags->prior_precision, "Of a normal prior of every weight and bias")
+      ->check(PositiveNumber)
+      ->needs(uncertainty)
+      ->capture_default_str();
   command->callback([&context, flags] { context.command = [&context, flags] { return RunPredict(context, *flags); }; });
 }
 

@@ -29,13 +29,15 @@ std::string ClassText(const v1::PredictResponse& response, int row) {
 
 std::string PredictionText(const v1::PredictResponse& response) {
   const std::vector<double> outputs = ElementsOf(response.outputs());
+  const std::vector<double> deviations = ElementsOf(response.standard_deviations());  // Empty, or one an output.
   const auto column_count = static_cast<size_t>(response.outputs().column_count());
   std::string text;
   for (int row = 0; row < response.outputs().row_count(); ++row) {
     std::string line = ClassText(response, row);
     for (size_t i = 0; i < column_count; ++i) {
-      absl::StrAppendFormat(&line, "%s%.6g", line.empty() ? "" : "\t",
-                            outputs[static_cast<size_t>(row) * column_count + i]);
+      const size_t at = static_cast<size_t>(row) * column_count + i;
+      absl::StrAppendFormat(&line, "%s%.6g", line.empty() ? "" : "\t", outputs[at]);
+      if (!deviations.empty()) absl::StrAppendFormat(&line, " +- %.3g", deviations[at]);
     }
     absl::StrAppend(&text, line, "\n");
   }

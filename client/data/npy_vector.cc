@@ -16,9 +16,10 @@ static_assert(std::endian::native == std::endian::little);
 constexpr size_t kAlignment = 64;
 constexpr int32_t kRowsAtOnce = 1 << 16;
 
-std::string Header(size_t element_count, bool single_precision) {
+// `shape` as Python writes a tuple.
+std::string Header(absl::string_view shape, bool single_precision) {
   std::string dictionary = absl::StrCat("{'descr': '", single_precision ? "<f4" : "<f8",
-                                        "', 'fortran_order': False, 'shape': (", element_count, ",), }");
+                                        "', 'fortran_order': False, 'shape': ", shape, ", }");
   constexpr size_t kPrefixBytes = 10;
   const size_t unpadded = kPrefixBytes + dictionary.size() + 1;
   dictionary.append((kAlignment - unpadded % kAlignment) % kAlignment, ' ');
@@ -36,11 +37,10 @@ void WriteElements(std::ofstream& file, std::span<const double> elements) {
              static_cast<std::streamsize>(converted.size() * sizeof(T)));
 }
 
-}  // namespace
-
-absl::Status WriteNpyVector(const std::string& path, std::span<const double> elements, bool single_precision) {
+absl::Status WriteNpy(const std::string& path, absl::string_view shape, std::span<const double> elements,
+                      bool single_precision) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << Header(elements.size(), single_precision);
+  file << Header(shape, single_precision);
   if (single_precision) {
     WriteElements<float>(file, elements);
   } else {
@@ -48,6 +48,18 @@ absl::Status WriteNpyVector(const std::string& path, std::span<const double> ele
   }
   file.close();
   return file ? absl::OkStatus() : absl::ErrnoToStatus(errno == 0 ? EIO : errno, absl::StrCat("cannot write ", path));
+}
+
+}  // namespace
+
+absl::Status WriteNpyVector(const std::string& path, std::span<const double> elements, bool single_precision) {
+  return WriteNpy(path, absl::StrCat("(", elements.size(), ",)"), elements, single_precision);
+}
+
+absl::Status WriteNpyMatrix(const std::string& path, std::span<const double> elements, size_t row_count,
+                            bool single_precision) {
+  const std::string shape = absl::StrCat("(", row_count, ", ", row_count == 0 ? 0 : elements.size() / row_count, ")");
+  return WriteNpy(path, shape, elements, single_precision);
 }
 
 absl::StatusOr<std::vector<double>> ReadNpyVector(const std::string& path, int64_t element_count) {

@@ -13,6 +13,10 @@ namespace backprop::client {
 // Writes a one-dimensional .npy file, '<f4' in single precision and '<f8' otherwise; replaces what is there.
 absl::Status WriteNpyVector(const std::string& path, std::span<const double> elements, bool single_precision);
 
+// Writes a two-dimensional one of `row_count` rows, which divides the number of elements, in C order.
+absl::Status WriteNpyMatrix(const std::string& path, std::span<const double> elements, size_t row_count,
+                            bool single_precision);
+
 // Reads a one-dimensional .npy file. INVALID_ARGUMENT unless it holds `element_count` numbers.
 absl::StatusOr<std::vector<double>> ReadNpyVector(const std::string& path, int64_t element_count);
 

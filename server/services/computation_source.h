@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/batch_computation.h"
 #include "core/error.h"
@@ -18,6 +19,16 @@ struct ComputationSource {
   PatternSource<Scalar> patterns;  // Owns what it reads from.
 };
 
+// A stored set as it is now.
+template <typename Scalar>
+ComputationSource<Scalar> SourceOfSet(PatternSequence<Scalar> stored) {
+  const int64_t count = stored.count();
+  return {count, [stored = std::move(stored)](int64_t begin, int64_t n, Columns<Scalar> inputs, Columns<Scalar> targets,
+                                              Eigen::Ref<RowVector<Scalar>> weights) {
+            stored.Read(begin, n, inputs, targets, weights);
+          }};
+}
+
 // From the oneof `source` {pattern_set, patterns} of `request`, for a network of `spec`.
 template <typename Scalar, typename Request>
 absl::StatusOr<ComputationSource<Scalar>> SourceOfRequest(const Session<Scalar>& session, const NetworkSpec& spec,
@@ -28,12 +39,7 @@ absl::StatusOr<ComputationSource<Scalar>> SourceOfRequest(const Session<Scalar>&
     if (!violations->empty()) return violations->ToStatus();
     absl::StatusOr<PatternSequence<Scalar>> stored = session.pattern_sets().Get(request.pattern_set());
     if (!stored.ok()) return stored.status();
-    const int64_t count = stored->count();
-    return ComputationSource<Scalar>{
-        count, [stored = *std::move(stored)](int64_t begin, int64_t n, Columns<Scalar> inputs,
-                                             Columns<Scalar> stored_targets, Eigen::Ref<RowVector<Scalar>> weights) {
-          stored.Read(begin, n, inputs, stored_targets, weights);
-        }};
+    return SourceOfSet(*std::move(stored));
   }
   if (!request.has_patterns()) {
     violations->Add("pattern_set", "must be given, or patterns");

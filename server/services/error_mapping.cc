@@ -86,11 +86,10 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(rpc.code()), rpc.message(), rpc.SerializeAsString());
 }
 
-absl::Status CheckAnswerBytes(int64_t bytes, absl::string_view what) {
+absl::Status CheckAnswerBytes(int64_t bytes, absl::string_view what, absl::string_view remedy) {
   if (bytes <= kMaxAnswerBytes) return absl::OkStatus();
   return Error(absl::StatusCode::kResourceExhausted, "ANSWER_TOO_LARGE",
-               absl::StrCat(what, " would take ", bytes, " bytes; an answer holds ", kMaxAnswerBytes,
-                            ": ask for fewer patterns at a time"));
+               absl::StrCat(what, " would take ", bytes, " bytes; an answer holds ", kMaxAnswerBytes, ": ", remedy));
 }
 
 }  // namespace backprop::server

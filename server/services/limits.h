@@ -23,7 +23,12 @@ inline constexpr int kMaxPageSize = 1000;
 // Bytes of a page of sessions, whose names and labels may be long; one session is always answered.
 inline constexpr size_t kMaxPageBytes = 16 << 20;
 
+// Multiply-adds of one call for derivatives beyond the gradient, where the operator does not say otherwise: about a
+// quarter of an hour of a core.
+inline constexpr int64_t kDefaultWorkLimit = 10'000'000'000'000;
+
 // RESOURCE_EXHAUSTED, reason ANSWER_TOO_LARGE, when `what` of so many bytes does not fit an answer.
-absl::Status CheckAnswerBytes(int64_t bytes, absl::string_view what);
+absl::Status CheckAnswerBytes(int64_t bytes, absl::string_view what,
+                              absl::string_view remedy = "ask for fewer patterns at a time");
 
 }  // namespace backprop::server

@@ -211,12 +211,16 @@ Parameters<Scalar> DecodeParameters(const v1::Parameters& wire, const NetworkSpe
 }
 
 template <typename Scalar>
+void EncodeLayerParameters(const Parameters<Scalar>& parameters, int layer, v1::LayerParameters* wire) {
+  const LayerShape& shape = parameters.shape(layer);
+  EncodeMatrix(parameters.weights(layer).data(), shape.unit_count, shape.input_count, wire->mutable_weights());
+  EncodeMatrix(parameters.biases(layer).data(), shape.unit_count, 1, wire->mutable_biases());
+}
+
+template <typename Scalar>
 void EncodeParameters(const Parameters<Scalar>& parameters, int64_t model_version, v1::Parameters* wire) {
   for (int layer = 1; layer <= parameters.layer_count(); ++layer) {
-    const LayerShape& shape = parameters.shape(layer);
-    v1::LayerParameters* to = wire->add_layers();
-    EncodeMatrix(parameters.weights(layer).data(), shape.unit_count, shape.input_count, to->mutable_weights());
-    EncodeMatrix(parameters.biases(layer).data(), shape.unit_count, 1, to->mutable_biases());
+    EncodeLayerParameters(parameters, layer, wire->add_layers());
   }
   wire->set_model_version(model_version);
 }
@@ -227,12 +231,14 @@ template Patterns<float> DecodePatterns(const v1::Patterns&, const NetworkSpec&,
                                         Violations*);
 template void EncodePatterns(const Patterns<float>&, const NetworkSpec&, v1::Patterns*);
 template Parameters<float> DecodeParameters(const v1::Parameters&, const NetworkSpec&, const std::string&, Violations*);
+template void EncodeLayerParameters(const Parameters<float>&, int, v1::LayerParameters*);
 template void EncodeParameters(const Parameters<float>&, int64_t, v1::Parameters*);
 template Patterns<double> DecodePatterns(const v1::Patterns&, const NetworkSpec&, Targets, const std::string&,
                                          Violations*);
 template void EncodePatterns(const Patterns<double>&, const NetworkSpec&, v1::Patterns*);
 template Parameters<double> DecodeParameters(const v1::Parameters&, const NetworkSpec&, const std::string&,
                                              Violations*);
+template void EncodeLayerParameters(const Parameters<double>&, int, v1::LayerParameters*);
 template void EncodeParameters(const Parameters<double>&, int64_t, v1::Parameters*);
 
 }  // namespace backprop::server

@@ -40,6 +40,10 @@ template <typename Scalar>
 Parameters<Scalar> DecodeParameters(const v1::Parameters& wire, const NetworkSpec& spec, const std::string& field,
                                     Violations* violations);
 
+// The parameters into `layer`, 1 to layer_count().
+template <typename Scalar>
+void EncodeLayerParameters(const Parameters<Scalar>& parameters, int layer, v1::LayerParameters* wire);
+
 template <typename Scalar>
 void EncodeParameters(const Parameters<Scalar>& parameters, int64_t model_version, v1::Parameters* wire);
 

@@ -1,9 +1,12 @@
 #include "server/services/prediction_service.h"
 
+#include <type_traits>
+
 #include "core/batch_computation.h"
 #include "server/services/computation_source.h"
 #include "server/services/limits.h"
 #include "server/services/matrix_codec.h"
+#include "server/services/prediction_uncertainty.h"
 
 namespace backprop::server {
 namespace {
@@ -39,10 +42,12 @@ int64_t AnswerBytesPerPattern(const NetworkSpec& spec) {
 }
 
 template <typename Scalar, typename Request>
-absl::Status PredictFor(const Session<Scalar>& session, const Request& request, const StopCheck& stopped,
-                        v1::PredictResponse* response) {
+absl::Status PredictFor(const Session<Scalar>& session, const Request& request, int64_t server_work_limit,
+                        const StopCheck& stopped, v1::PredictResponse* response) {
+  constexpr bool kUnary = std::is_same_v<Request, v1::PredictRequest>;
   const NetworkSpec spec = session.spec();
   Violations violations;
+  if constexpr (kUnary) CheckUncertainty(request, &violations);
   if (!request.has_inputs()) violations.Add("inputs", "must be given");
   if (!violations.empty()) return violations.ToStatus();
   const int64_t unit_count = int64_t{spec.input_unit_count()} + spec.output_unit_count();
@@ -56,7 +61,10 @@ absl::Status PredictFor(const Session<Scalar>& session, const Request& request, 
   const MatrixShape shape{.max_row_count = kMaxPatternsPerBatch, .column_count = spec.input_unit_count()};
   const Matrix<Scalar> inputs = DecodeMatrix<Scalar>(request.inputs(), shape, "inputs", &violations);
   if (!violations.empty()) return violations.ToStatus();
-  const int64_t answer_bytes = inputs.cols() * AnswerBytesPerPattern<Scalar>(spec);
+  int64_t answer_bytes = inputs.cols() * AnswerBytesPerPattern<Scalar>(spec);
+  if constexpr (kUnary) {
+    if (request.with_uncertainty()) answer_bytes += inputs.cols() * spec.output_unit_count() * int64_t{sizeof(Scalar)};
+  }
   if (absl::Status status = CheckAnswerBytes(answer_bytes, "the outputs"); !status.ok()) return status;
   const auto snapshot = session.model_versions().Get(ModelVersionOf(request));
   if (!snapshot.ok()) return snapshot.status();
@@ -69,6 +77,11 @@ absl::Status PredictFor(const Session<Scalar>& session, const Request& request, 
   EncodePatternMatrix(outputs, response->mutable_outputs());
   EncodeClasses(spec, outputs, response);
   response->set_model_version((*snapshot)->model_version);
+  if constexpr (kUnary) {
+    if (request.with_uncertainty()) {
+      return AddUncertainty(session, request, **snapshot, inputs, server_work_limit, stopped, response);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -76,8 +89,9 @@ absl::Status PredictFor(const Session<Scalar>& session, const Request& request, 
 template <typename Request>
 absl::Status Answer(const ServiceContext& context, const std::string& session_name, const Request& request,
                     const StopCheck& stopped, v1::PredictResponse* response) {
-  return WithSession(context, session_name, "session",
-                     [&](const auto& session) { return PredictFor(*session, request, stopped, response); });
+  return WithSession(context, session_name, "session", [&](const auto& session) {
+    return PredictFor(*session, request, context.work_limit, stopped, response);
+  });
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/parallel_for.h"
 #include "server/services/error_mapping.h"
+#include "server/services/limits.h"
 #include "server/sessions/request_log.h"
 #include "server/sessions/resource_name.h"
 #include "server/sessions/session_registry.h"
@@ -41,7 +42,8 @@ struct ServiceContext {
   SessionRegistry* registry;
   RequestLog* request_log;
   StreamSlots* streams;
-  const std::atomic<bool>* draining;  // Set when the server is about to end.
+  const std::atomic<bool>* draining;       // Set when the server is about to end.
+  int64_t work_limit = kDefaultWorkLimit;  // Multiply-adds of one call for derivatives beyond the gradient.
 };
 
 // UNAVAILABLE, reason SHUTTING_DOWN, once the server takes no new work.

@@ -44,6 +44,11 @@ class CommandErrorsTest(unittest.TestCase):
                         ["append", "nothing", "images.csv"], ["train", "nothing", "--epochs", "1"],
                         ["predict", "nothing", "images.csv"], ["evaluate", "there", "--set", "nothing"],
                         ["gradient", "there", "--set", "nothing"], ["scale", "there", "--set", "nothing"],
+                        ["trace", "nothing", "--pattern", "1", "--target", "1"], ["hvp", "nothing", "--gradient"],
+                        ["hvp", "there", "--gradient", "--set", "nothing"], ["hvp", "there", "--direction", "none.npy"],
+                        ["hessian", "there", "--model-version", "5"], ["derivatives", "nothing", "--gradient"],
+                        ["derivatives", "there", "--direction", "none.npy"],
+                        ["predict", "there", "images.npy", "--with-uncertainty", "--uncertainty-set", "nothing"],
                         ["parameters", "nothing"], ["parameters", "there", "--model-version", "5"],
                         ["watch", "there"], ["cancel", "there"], ["watch", "sessions/there/trainingRuns/run-9"],
                         ["train", "there", "--set", "nothing", "--epochs", "1"], ["append", "there", "nothing.csv"],
@@ -63,6 +68,15 @@ class CommandErrorsTest(unittest.TestCase):
                         ["create", "new", *NETWORK, "--hidden", "sine"], ["train", "there"],
                         ["train", "there", "--epochs", "1", "--batch-size", "none"],
                         ["train", "there", "--epochs", "1", "--optimizer", "ascent", "--beta1", "0.5"],
+                        ["trace", "there", "--pattern", "1,2", "--target", "top"], ["trace", "there", "--pattern", "1"],
+                        ["hvp", "there"], ["hvp", "there", "--direction", "images.npy"],
+                        ["hvp", "there", "--random", "257"], ["hessian", "there", "--layer", "2"],
+                        ["hessian", "there", "--layer", "1", "--diagonal"],
+                        ["hessian", "there", "--curvature", "fisher"], ["derivatives", "there"],
+                        ["derivatives", "there", "--gradient", "--order", "17"],
+                        ["derivatives", "there", "--input-direction", "1"],
+                        ["predict", "there", "images.npy", "--prior-precision", "2"],
+                        ["predict", "there", "images.npy", "--with-uncertainty", "--prior-precision", "nan"],
                         ["append", "there", "images.npy"], ["health", "--output", "xml"],
                         ["create", "NotAnId", *NETWORK]):
             with self.subTest(" ".join(command)):
@@ -90,6 +104,12 @@ class CommandErrorsTest(unittest.TestCase):
                 error = self.client.error(*command)
                 self.assertIn("must be a whole number from ", error)
                 self.assertIn(said, error)
+
+    def test_work_above_its_limit_is_refused_with_its_price(self) -> None:
+        for command in (["hvp", "there", "--gradient"], ["hessian", "there"], ["derivatives", "there", "--gradient"]):
+            with self.subTest(" ".join(command)):
+                error = self.client.error(*command, "--work-limit", "1")
+                self.assertRegex(error, r"^error: RESOURCE_EXHAUSTED: .* would take \d+ multiply-adds")
 
     def test_a_damaged_file_is_called_by_its_name(self) -> None:
         packed = bytearray((self.folder / "images-idx3-ubyte.gz").read_bytes())

@@ -110,6 +110,57 @@ class CommandLineTest(unittest.TestCase):
         mean = self.client.message("gradient", "derived", "--reduction", "mean")
         self.assertAlmostEqual(mean["logLikelihood"] * PATTERN_COUNT / total["logLikelihood"], 1, places=12)
 
+    def test_figure_one_is_traced_to_the_equations_of_the_note(self) -> None:
+        self.client.message("create", "figure1", "--layers", "2,2,2", "--task", "regression", "--precision", "float64")
+        (self.folder / "figure1.txt").write_text("1,1,1,2, 1,1, 1,-1,1,-1, 1,1\n")
+        self.client.text("parameters", "figure1", "--set-from", "figure1.txt")
+        trace = self.client.message("trace", "figure1", "--pattern", "1,2", "--target", "1,0")
+        h1, h2 = 1 / (1 + math.exp(-4)), 1 / (1 + math.exp(-6))
+        e1, e2 = 1 - (h1 - h2 + 1), 0 - (h1 - h2 + 1)
+        hidden, outputs = trace["layers"]
+        self.assertEqual(hidden["weightedSums"]["doubleValues"], [4, 6])
+        for actual, expected in zip(outputs["errorSignals"]["doubleValues"], [e1, e2]):
+            self.assertAlmostEqual(actual, expected, places=12)
+        expected = [e1 * h1, e1 * h2, e2 * h1, e2 * h2]  # (16)-(19)
+        for actual, wanted in zip(trace["gradient"]["layers"][1]["weights"]["doubleValues"], expected):
+            self.assertAlmostEqual(actual, wanted, places=12)
+        text = self.client.text("trace", "figure1", "--pattern", "1,2", "--target", "1,0")
+        self.assertRegex(text, r"layer 1, logistic units: .*\nunit  s  h .*\n1     4  0\.982014 ")
+
+    def test_second_derivatives_agree_with_each_other(self) -> None:
+        self.create_with_patterns("curved", "--precision", "float64")  # 83 parameters.
+        self.client.text("gradient", "curved", "--npy", "direction.npy")
+        text = self.client.text("hvp", "curved", "--gradient", "--npy", "product.npy")
+        self.assertRegex(text, r"(?s)^patterns 60\nmodel version 0\n.*\ndirection v .*\ngradient ")
+        self.client.text("hvp", "curved", "--direction", "direction.npy", "--npy", "again.npy")
+        direction, product, again = (pattern_files.read_npy_vector(self.folder / name)
+                                     for name in ("direction.npy", "product.npy", "again.npy"))
+        scale = max(map(abs, product))
+        self.assertLess(max(abs(a - b) for a, b in zip(product, again)), 1e-10 * scale)
+        self.client.text("hessian", "curved", "--npy", "hessian.npy")
+        hessian = pattern_files.read_npy_vector(self.folder / "hessian.npy")
+        count = len(direction)
+        self.assertEqual(len(hessian), count * count)
+        for row in range(count):
+            multiplied = sum(hessian[row * count + column] * direction[column] for column in range(count))
+            self.assertAlmostEqual(multiplied / scale, product[row] / scale, places=10)
+        line = self.client.message("derivatives", "curved", "--order", "2", "--direction", "direction.npy")
+        curvature = sum(a * b for a, b in zip(direction, product))
+        self.assertAlmostEqual(line["derivatives"][2] / curvature, 1, places=10)
+        self.assertAlmostEqual(line["derivatives"][1] / math.hypot(*direction) ** 2, 1, places=10)
+        diagonal = self.client.message("hessian", "curved", "--diagonal")["hessian"]["doubleValues"]
+        self.assertAlmostEqual(diagonal[-1] / hessian[-1], 1, places=10)
+
+    def test_predictions_have_standard_deviations_where_asked_for(self) -> None:
+        self.create_with_patterns("unsure")
+        predict = ["predict", "unsure", "images.npy", "--count", "2"]
+        text = self.client.text(*predict, "--with-uncertainty", "--prior-precision", "0.5")
+        self.assertRegex(text, r"^(top|middle|bottom)\t0\.\d+ \+- \d\.\d+")
+        deviations = self.client.message(*predict, "--with-uncertainty")["standardDeviations"]["values"]
+        self.assertEqual(len(deviations), 6)
+        self.assertGreater(min(deviations), 0)
+        self.assertNotIn("standardDeviations", self.client.message(*predict))
+
     def test_parameters_come_back_as_they_were_saved(self) -> None:
         self.create_with_patterns("saved")
         saved = self.client.message("parameters", "saved", "--npy", "saved.npy")

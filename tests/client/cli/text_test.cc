@@ -157,6 +157,12 @@ TEST(PredictionTextTest, RegressionShowsOutputsAlone) {
   EXPECT_EQ(PredictionText(Predictions(1, {1.5F, 2})), "1.5\t2\n");
 }
 
+TEST(PredictionTextTest, StandardDeviationsStandBesideTheirOutputs) {
+  v1::PredictResponse response = Predictions(2, {1.5F, 2, 3, 4});
+  *response.mutable_standard_deviations() = Predictions(2, {0.5F, 0.25F, 1, 2}).outputs();
+  EXPECT_EQ(PredictionText(response), "1.5 +- 0.5\t2 +- 0.25\n3 +- 1\t4 +- 2\n");
+}
+
 TEST(EvaluationTextTest, ConfusionMatrixHasTheClassNames) {
   v1::EvaluateResponse response;
   response.set_pattern_count(4);

@@ -5,11 +5,13 @@
 
 #include <fstream>
 
+#include "client/data/array_file.h"
 #include "tests/client/temporary_file.h"
 
 namespace backprop::client {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(NpyVectorTest, WhatWasWrittenIsRead) {
@@ -31,6 +33,18 @@ TEST(NpyVectorTest, DataAreAlignedAsNumpyAlignsThem) {
   EXPECT_EQ((bytes.size() - 2 * sizeof(double)) % 64, 0U);
   EXPECT_EQ(bytes[bytes.size() - 2 * sizeof(double) - 1], '\n');
   EXPECT_THAT(bytes, HasSubstr("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }"));
+}
+
+TEST(NpyVectorTest, AMatrixHasItsShapeAndRowsInOrder) {
+  const TemporaryFile file("");
+  ASSERT_TRUE(WriteNpyMatrix(file.path(), std::vector<double>{1, 2, 3, 4, 5, 6}, 2, true).ok());
+  std::ifstream stream(file.path(), std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
+  EXPECT_THAT(bytes, HasSubstr("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }"));
+  EXPECT_EQ((bytes.size() - 6 * sizeof(float)) % 64, 0U);
+  auto array = ArrayFile::OpenNpy(file.path());
+  ASSERT_TRUE(array.ok()) << array.status();
+  EXPECT_THAT(array->ReadMatrix(10, 1).value().values(), ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
 TEST(NpyVectorTest, OtherLengthIsAnError) {

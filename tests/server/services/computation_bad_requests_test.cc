@@ -1,4 +1,4 @@
-// Every bad request to DerivativeService, PredictionService and EvaluationService: what it is refused with. See
+// Every bad request to PredictionService and EvaluationService: what it is refused with. See
 // bad_request.h.
 #include "absl/strings/str_cat.h"
 #include "tests/server/services/bad_request.h"
@@ -10,33 +10,6 @@ const std::string kInputs = "inputs { row_count: 1 column_count: 2 double_values
 const std::string kPatterns =
     "patterns { " + kInputs + "targets { row_count: 1 column_count: 3 double_values: [1, 0, 0] } } ";
 const std::string kR = "session: 'sessions/r' ";
-
-const std::vector<BadRequest> kGradientRows = {
-    Invalid("ComputeGradient", "WithNothing", "", {"session"}),
-    Refused("ComputeGradient", "OfUnknownSession", "session: 'sessions/none' pattern_set: 'training'", kNotFound,
-            "SESSION_NOT_FOUND"),
-    Invalid("ComputeGradient", "WithoutSource", kR, {"pattern_set"}),
-    Invalid("ComputeGradient", "WithMalformedSetAndUnknownReduction", kR + "pattern_set: 'X' reduction: 9",
-            {"pattern_set", "reduction"}),
-    Refused("ComputeGradient", "OfUnknownSet", kR + "pattern_set: 'none'", kNotFound, "PATTERN_SET_NOT_FOUND"),
-    Refused("ComputeGradient", "OfUnknownVersion", kR + "pattern_set: 'training' model_version: 2", kNotFound,
-            "MODEL_VERSION_NOT_FOUND"),
-    Invalid("ComputeGradient", "WithoutTargets", kR + "patterns { " + kInputs + "}", {"patterns.targets"}),
-    Invalid("ComputeGradient", "WithInfiniteInputs",
-            kR + "patterns { inputs { row_count: 1 column_count: 2 double_values: [inf, 2] } targets { row_count: 1 "
-                 "column_count: 3 double_values: [1, 0, 0] } }",
-            {"patterns.inputs"}),
-    Invalid("ComputeGradient", "WithErrorSignalsOfAnotherShape",
-            kR + "pattern_set: 'training' output_error_signals { row_count: 1 column_count: 2 values: [1, 2] }",
-            {"output_error_signals.row_count", "output_error_signals.column_count"}),
-    Invalid(
-        "ComputeGradient", "WithErrorSignalNan",
-        kR + "patterns { " + kInputs + "} output_error_signals { row_count: 1 column_count: 3 values: [1, nan, 3] }",
-        {"output_error_signals"}),
-    Refused("ComputeGradient", "WhoseLogLikelihoodOverflows",
-            kR + "patterns { " + kInputs + "targets { row_count: 1 column_count: 3 double_values: [1e300, 0, 0] } }",
-            kPrecondition, "NOT_FINITE"),
-};
 
 const std::vector<BadRequest> kEvaluationRows = {
     Invalid("Evaluate", "WithNothing", "", {"session"}),
@@ -63,19 +36,27 @@ const std::vector<BadRequest> kPredictionRows = {
     Refused("Predict", "OfUnknownVersion", kR + kInputs + "model_version: 5", kNotFound, "MODEL_VERSION_NOT_FOUND"),
     Invalid("Predict", "WhoseOutputsOverflow",
             "session: 'sessions/b' inputs { row_count: 1 column_count: 2 double_values: [1e39, 0] }", {"inputs"}),
+    Invalid("Predict", "WithBadUncertainty",
+            kR + kInputs +
+                "with_uncertainty: true work_limit: -1 laplace_approximation { pattern_set: 'X' prior_precision: -1 }",
+            {"work_limit", "laplace_approximation.prior_precision", "laplace_approximation.pattern_set"}),
+    Invalid("Predict", "WithPriorPrecisionNan",
+            kR + kInputs + "with_uncertainty: true laplace_approximation { prior_precision: nan }",
+            {"laplace_approximation.prior_precision"}),
+    Refused("Predict", "WithUncertaintyOfUnknownSet",
+            kR + kInputs + "with_uncertainty: true laplace_approximation { pattern_set: 'none' }", kNotFound,
+            "PATTERN_SET_NOT_FOUND"),
+    Refused("Predict", "WithUncertaintyAboveItsWorkLimit", kR + kInputs + "with_uncertainty: true work_limit: 1",
+            kExhausted, "WORK_LIMIT"),
     Invalid("PredictStream", "WithoutSession", kInputs, {"session"}),
     Refused("PredictStream", "OfUnknownSession", "session: 'sessions/none' " + kInputs, kNotFound, "SESSION_NOT_FOUND"),
     Invalid("PredictStream", "WithABadSecondRequest", std::vector<std::string>{kR + kInputs, "inputs { row_count: 1 }"},
             {"inputs.column_count"}),
 };
 
-class DerivativeBadRequestTest : public BadRequestTest {};
 class EvaluationBadRequestTest : public BadRequestTest {};
 class PredictionBadRequestTest : public BadRequestTest {};
 
-TEST_P(DerivativeBadRequestTest, IsRefusedAndChangesNothing) {
-  RefuseAndChangeNothing("DerivativeService", GetParam());
-}
 TEST_P(EvaluationBadRequestTest, IsRefusedAndChangesNothing) {
   RefuseAndChangeNothing("EvaluationService", GetParam());
 }
@@ -83,13 +64,11 @@ TEST_P(PredictionBadRequestTest, IsRefusedAndChangesNothing) {
   RefuseAndChangeNothing("PredictionService", GetParam());
 }
 
-INSTANTIATE_TEST_SUITE_P(, DerivativeBadRequestTest, testing::ValuesIn(kGradientRows), NameOfRow);
 INSTANTIATE_TEST_SUITE_P(, EvaluationBadRequestTest, testing::ValuesIn(kEvaluationRows), NameOfRow);
 INSTANTIATE_TEST_SUITE_P(, PredictionBadRequestTest, testing::ValuesIn(kPredictionRows), NameOfRow);
 
 TEST(ComputationBadRequestTablesTest, HaveARowForEveryMethod) {
   const std::vector<std::string> none;
-  EXPECT_EQ(MethodsWithoutRow("DerivativeService", kGradientRows), none);
   EXPECT_EQ(MethodsWithoutRow("EvaluationService", kEvaluationRows), none);
   EXPECT_EQ(MethodsWithoutRow("PredictionService", kPredictionRows), none);
 }

@@ -19,6 +19,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "server/scheduling/training_workers.h"
+#include "server/services/limits.h"
 #include "server/services/rpc_server.h"
 #include "server/services/service_context.h"
 #include "server/sessions/session_registry.h"
@@ -33,6 +34,7 @@ struct TestServerOptions {
   size_t max_sessions = 1000;
   int64_t memory_bytes = int64_t{2} << 30;
   int max_streams = 64;
+  int64_t work_limit = kDefaultWorkLimit;
 };
 
 using SessionStub = v1::SessionService::Stub;

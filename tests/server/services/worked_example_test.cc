@@ -132,6 +132,60 @@ TEST_F(WorkedExampleTest, InputToHiddenWeightsAreEquations22To25) {
   EXPECT_NEAR(Weight(0, 2, 2), -(1.0 - 0.984 + 0.0 - 0.984) * 0.998 * (1 - 0.998) * 2.0, 1e-3);
 }
 
+void ExpectRow(const v1::Matrix& row, const std::vector<double>& expected) {
+  EXPECT_EQ(row.row_count(), 1);
+  ASSERT_EQ(row.double_values_size(), static_cast<int>(expected.size()));
+  for (int i = 0; i < row.double_values_size(); ++i) {
+    EXPECT_NEAR(row.double_values(i), expected[static_cast<size_t>(i)], 1e-12);  // As kTolerance.
+  }
+}
+
+TEST_F(WorkedExampleTest, TheTraceHasEveryStageOfTheNote) {
+  const auto trace = Must(server_.derivatives, &DerivativeStub::TraceBackpropagation, R"pb(
+    session: 'sessions/note'
+    patterns {
+      inputs {
+        row_count: 1
+        column_count: 2
+        double_values: [ 1, 2 ]
+      }
+      targets {
+        row_count: 1
+        column_count: 2
+        double_values: [ 1, 0 ]
+      }
+    })pb");
+  ASSERT_EQ(trace.layers_size(), 2);
+  const v1::LayerTrace &hidden = trace.layers(0), &outputs = trace.layers(1);
+  const double sent_back = e1_ + e2_;
+  ExpectRow(hidden.inputs(), {1, 2});                                              // (14)
+  ExpectRow(hidden.weighted_sums(), {4, 6});                                       // The sum in (12)
+  ExpectRow(hidden.activations(), {h1_, h2_});                                     // (12)
+  ExpectRow(hidden.activation_gradients(), {sent_back, -sent_back});               // (11)
+  ExpectRow(hidden.activation_derivatives(), {h1_ * (1 - h1_), h2_ * (1 - h2_)});  // (13)
+  ExpectRow(hidden.error_signals(), {Bias(0, 1), Bias(0, 2)});                     // (20), (21)
+  ExpectRow(outputs.inputs(), {h1_, h2_});                                         // (9)
+  ExpectRow(outputs.weighted_sums(), {y_, y_});                                    // (7)
+  ExpectRow(outputs.activations(), {y_, y_});                                      // (7)
+  ExpectRow(outputs.activation_gradients(), {e1_, e2_});                           // (6)
+  ExpectRow(outputs.activation_derivatives(), {1, 1});                             // (8)
+  ExpectRow(outputs.error_signals(), {e1_, e2_});
+  ExpectRow(trace.targets(), {1, 0});
+  EXPECT_FALSE(outputs.has_softmax_derivatives());
+  EXPECT_EQ(trace.model_version(), 0);
+  EXPECT_NEAR(trace.log_likelihood(), answer_.log_likelihood(), kTolerance);
+  // (16)-(25): those that ComputeGradient answers, which the tests above compare with the note.
+  for (int layer = 0; layer < 2; ++layer) {
+    for (int i = 1; i <= 2; ++i) {
+      EXPECT_NEAR(trace.gradient().layers(layer).biases().double_values(i - 1), Bias(layer, i), kTolerance);
+      for (int j = 1; j <= 2; ++j) {
+        EXPECT_NEAR(trace.gradient().layers(layer).weights().double_values((i - 1) * 2 + j - 1), Weight(layer, i, j),
+                    kTolerance);
+      }
+    }
+  }
+}
+
 TEST_F(WorkedExampleTest, OneStepMovesEveryParameterByEquation15) {
   Append(server_, R"pb(
     session: 'sessions/note'

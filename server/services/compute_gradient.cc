@@ -1,11 +1,10 @@
-#include "server/services/derivative_service.h"
-
+// DerivativeService.ComputeGradient.
 #include <cmath>
 #include <optional>
 #include <utility>
 
-#include "server/services/computation_source.h"
-#include "server/services/limits.h"
+#include "server/services/derivative_call.h"
+#include "server/services/derivative_service.h"
 #include "server/services/matrix_codec.h"
 #include "server/services/training_codec.h"
 
@@ -23,20 +22,12 @@ struct GradientCall {
   StopCheck stopped;
 };
 
-absl::Status NotFinite() {
-  return Error(absl::StatusCode::kFailedPrecondition, "NOT_FINITE",
-               "the log likelihood or the gradient is not finite in the network's precision; scale the inputs "
-               "(FitScaling), or create the session with PRECISION_FLOAT64");
-}
-
-// Bytes that the message of a gradient takes in memory for every layer, beside its elements; on the wire it is less.
-constexpr int64_t kLayerMessageBytes = 320;
+constexpr char kFewerPatterns[] = "give fewer patterns at a time, in the request";
 
 // Bytes of the answer.
 template <typename Scalar>
 int64_t AnswerBytes(const GradientCall<Scalar>& call) {
-  const int64_t gradient =
-      call.spec.parameter_count() * int64_t{sizeof(Scalar)} + call.spec.layer_count() * kLayerMessageBytes;
+  const int64_t gradient = ParametersMessageBytes<Scalar>(call.spec);
   const int64_t inputs = call.spec.input_unit_count() * int64_t{sizeof(Scalar)};
   return gradient + (call.request.per_pattern() ? call.source.pattern_count * gradient : 0) +
          (call.request.input_gradients() ? call.source.pattern_count * inputs : 0);
@@ -56,7 +47,7 @@ absl::Status ComputePatternGradients(const GradientCall<Scalar>& call, v1::Compu
       batch.output_error_signals = &error_signal;
     }
     if (!computation.Run(call.snapshot->parameters, batch, SequentialFor, call.stopped)) return CallerGone();
-    if (!computation.gradient().flat().allFinite()) return NotFinite();
+    if (!computation.gradient().flat().allFinite()) return NotFinite("the log likelihood or the gradient");
     EncodeParameters(computation.gradient(), call.snapshot->model_version, response->add_pattern_gradients());
   }
   return absl::OkStatus();
@@ -81,7 +72,7 @@ absl::Status Compute(const GradientCall<Scalar>& call, Reduction reduction, v1::
     log_likelihood /= measures.weight_sum;
   }
   if (!std::isfinite(log_likelihood) || !gradient.flat().allFinite() || !input_gradients.allFinite()) {
-    return NotFinite();
+    return NotFinite("the log likelihood or the gradient");
   }
   EncodeParameters(gradient, call.snapshot->model_version, response->mutable_gradient());
   response->set_log_likelihood(log_likelihood);
@@ -115,7 +106,8 @@ absl::Status ComputeFor(const Session<Scalar>& session, const v1::ComputeGradien
   const GradientCall<Scalar> call{request, spec, *std::move(snapshot), *std::move(source), std::move(error_signals),
                                   stopped};
   const int64_t answer_bytes = AnswerBytes(call);
-  if (absl::Status status = CheckAnswerBytes(answer_bytes, "the gradients"); !status.ok()) return status;
+  if (absl::Status status = CheckAnswerBytes(answer_bytes, "the gradients", kFewerPatterns); !status.ok())
+    return status;
   MemoryCharge charge(session.budget());
   const int64_t workspace = BatchComputation<Scalar>::WorkspaceBytes(spec, call.source.pattern_count);
   if (absl::Status status = charge.Grow(answer_bytes + workspace, "the gradient"); !status.ok()) return status;

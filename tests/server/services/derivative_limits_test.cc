@@ -1,0 +1,202 @@
+// What derivatives may cost: prices, sizes and memory at their limits and one past, and calls that are given up.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/server/services/test_server.h"
+
+namespace backprop::server {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kOnePattern[] =
+    "patterns { inputs { row_count: 1 column_count: 2 values: [1, 2] } targets { row_count: 1 column_count: 1 values: "
+    "1 "
+    "} } ";
+constexpr char kSmall[] = "input_unit_count: 2 output_unit_count: 1 task: 1";
+
+// [row_count x column_count] of ones, in bytes.
+void Fill(v1::Matrix* matrix, int row_count, int column_count) {
+  matrix->set_row_count(row_count);
+  matrix->set_column_count(column_count);
+  matrix->set_raw_type(v1::Matrix::RAW_TYPE_UINT8);
+  matrix->set_raw_values(std::string(static_cast<size_t>(row_count) * static_cast<size_t>(column_count), '\1'));
+}
+
+void FillPatterns(v1::Patterns* patterns, int pattern_count, int input_unit_count) {
+  Fill(patterns->mutable_inputs(), pattern_count, input_unit_count);
+  Fill(patterns->mutable_targets(), pattern_count, 1);
+}
+
+// The price in "... would take N multiply-adds ...".
+int64_t PriceIn(const std::string& message) {
+  int64_t price = 0;
+  const std::vector<std::string> parts = absl::StrSplit(message, " would take ");
+  EXPECT_EQ(parts.size(), 2u) << message;
+  EXPECT_TRUE(absl::SimpleAtoi(parts.back().substr(0, parts.back().find(' ')), &price)) << message;
+  return price;
+}
+
+// A request of each call is carried out at its price and refused one below, by its own limit and by the server's.
+template <typename Request, typename Response>
+void ExpectPriceLimits(grpc::Status (DerivativeStub::*method)(grpc::ClientContext*, const Request&, Response*),
+                       const std::string& fields) {
+  const std::string text = absl::StrCat("session: 'sessions/a' ", kOnePattern, fields, " ");
+  TestServer server;
+  Create(server, "a", kSmall);
+  const RpcError refused = MustFail(server.derivatives, method, text + "work_limit: 1");
+  EXPECT_EQ(refused.code, grpc::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(refused.reason, "WORK_LIMIT");
+  const int64_t price = PriceIn(refused.message);
+  EXPECT_THAT(refused.message, HasSubstr("work_limit is 1"));
+  Must(server.derivatives, method, absl::StrCat(text, "work_limit: ", price));
+  EXPECT_EQ(MustFail(server.derivatives, method, absl::StrCat(text, "work_limit: ", price - 1)).reason, "WORK_LIMIT");
+  for (const int64_t limit : {price - 1, price}) {
+    TestServer limited({.work_limit = limit});
+    Create(limited, "a", kSmall);
+    if (limit == price) {
+      Must(limited.derivatives, method, text);
+    } else {
+      EXPECT_THAT(MustFail(limited.derivatives, method, text).message,
+                  HasSubstr(absl::StrCat("the server allows ", limit)));
+    }
+  }
+}
+
+TEST(DerivativeLimitsTest, ProductsAreCarriedOutToTheWorkLimit) {
+  ExpectPriceLimits(&DerivativeStub::ComputeHessianVectorProduct,
+                    "gradient_direction: true random_directions { count: 2 }");
+}
+
+TEST(DerivativeLimitsTest, HessiansAreCarriedOutToTheWorkLimit) {
+  ExpectPriceLimits(&DerivativeStub::ComputeHessian, "");
+  ExpectPriceLimits(&DerivativeStub::ComputeHessian, "diagonal: true");
+  ExpectPriceLimits(&DerivativeStub::ComputeHessian, "layer: 0");
+}
+
+TEST(DerivativeLimitsTest, LinesAreCarriedOutToTheWorkLimit) {
+  ExpectPriceLimits(&DerivativeStub::ComputeDirectionalDerivatives, "gradient_direction: true order: 4");
+}
+
+TEST(DerivativeLimitsTest, A4096ParameterHessianIsTheLimit) {
+  TestServer server;
+  v1::ComputeHessianRequest request;
+  for (const int input_unit_count : {4095, 4096}) {
+    const std::string id = absl::StrCat("s", input_unit_count);
+    Create(server, id, absl::StrCat("input_unit_count: ", input_unit_count, " output_unit_count: 1 task: 1"));
+    request.set_session("sessions/" + id);
+    FillPatterns(request.mutable_patterns(), 2, input_unit_count);
+    for (const bool layer : {false, true}) {
+      request.clear_part();
+      if (layer) request.set_layer(0);
+      if (input_unit_count == 4095) {
+        const auto answer = Must(server.derivatives, &DerivativeStub::ComputeHessian, request);
+        EXPECT_EQ(answer.hessian().row_count(), 4096);
+        EXPECT_EQ(answer.hessian().values_size(), 4096 * 4096);
+      } else {
+        const RpcError error = MustFail(server.derivatives, &DerivativeStub::ComputeHessian, request);
+        EXPECT_EQ(error.code, grpc::RESOURCE_EXHAUSTED);
+        EXPECT_EQ(error.reason, "HESSIAN_LIMIT");
+        EXPECT_THAT(error.message, HasSubstr("4097 parameters, and a Hessian is computed of at most 4096"));
+      }
+    }
+    request.set_diagonal(true);
+    const auto diagonal = Must(server.derivatives, &DerivativeStub::ComputeHessian, request).hessian();
+    EXPECT_EQ(diagonal.row_count(), input_unit_count + 1);
+    EXPECT_EQ(diagonal.column_count(), 1);
+  }
+}
+
+TEST(DerivativeLimitsTest, TwoHundredAndFiftySixDirectionsAreTheLimit) {
+  TestServer server;
+  Create(server, "a", kSmall);
+  const std::string text = absl::StrCat("session: 'sessions/a' ", kOnePattern);
+  const auto products = Must(server.derivatives, &DerivativeStub::ComputeHessianVectorProduct,
+                             text + "gradient_direction: true random_directions { count: 255 }");
+  EXPECT_EQ(products.products_size(), 256);
+  EXPECT_THAT(MustFail(server.derivatives, &DerivativeStub::ComputeHessianVectorProduct,
+                       text + "gradient_direction: true random_directions { count: 256 }")
+                  .fields,
+              testing::ElementsAre("directions"));
+}
+
+TEST(DerivativeLimitsTest, ProductsThatFitNoMessageAreStreamed) {
+  TestServer server;
+  constexpr int kInputs = 262'144;  // Of 2 MiB in FLOAT64.
+  Create(server, "a", absl::StrCat("input_unit_count: ", kInputs, " output_unit_count: 1 task: 1 precision: 2"));
+  v1::ComputeHessianVectorProductRequest request;
+  request.set_session("sessions/a");
+  FillPatterns(request.mutable_patterns(), 1, kInputs);
+  request.mutable_random_directions()->set_count(63);  // With products and gradient 127 vectors.
+  EXPECT_EQ(Must(server.derivatives, &DerivativeStub::ComputeHessianVectorProduct, request).products_size(), 63);
+  request.mutable_random_directions()->set_count(64);
+  const RpcError error = MustFail(server.derivatives, &DerivativeStub::ComputeHessianVectorProduct, request);
+  EXPECT_EQ(error.code, grpc::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(error.reason, "ANSWER_TOO_LARGE");
+  EXPECT_THAT(error.message, HasSubstr("StreamHessianVectorProduct"));
+  v1::StreamHessianVectorProductRequest streamed;
+  *streamed.mutable_request() = request;
+  const auto layers = Collect(server.derivatives, &DerivativeStub::StreamHessianVectorProduct, streamed);
+  EXPECT_TRUE(layers.status.ok()) << layers.status.error_message();
+  EXPECT_EQ(layers.responses.size(), 129u);
+}
+
+TEST(DerivativeLimitsTest, MemoryIsTakenBeforeTheWorkAndGivenBack) {
+  TestServer server({.memory_bytes = 64 << 20});
+  Create(server, "a", "input_unit_count: 100000 output_unit_count: 1 task: 1");
+  v1::ComputeHessianVectorProductRequest request;
+  request.set_session("sessions/a");
+  FillPatterns(request.mutable_patterns(), 1, 100'000);
+  request.mutable_random_directions()->set_count(256);  // 100 MB.
+  const int64_t used = server.budget().used_bytes();
+  EXPECT_EQ(MustFail(server.derivatives, &DerivativeStub::ComputeHessianVectorProduct, request).reason, "MEMORY_LIMIT");
+  request.mutable_random_directions()->set_count(4);
+  EXPECT_EQ(Must(server.derivatives, &DerivativeStub::ComputeHessianVectorProduct, request).products_size(), 4);
+  EXPECT_EQ(server.budget().used_bytes(), used);
+}
+
+// Gives a call up once it has begun; the server must be done with it soon.
+template <typename Request, typename Response>
+void ExpectToStop(TestServer& server,
+                  grpc::Status (DerivativeStub::*method)(grpc::ClientContext*, const Request&, Response*),
+                  const std::string& fields) {
+  const int64_t used = server.budget().used_bytes();
+  const auto request = Parse<Request>("session: 'sessions/a' pattern_set: 's' " + fields);
+  grpc::ClientContext context;
+  Response response;
+  grpc::Status status;
+  std::jthread caller([&] { status = (server.derivatives.get()->*method)(&context, request, &response); });
+  while (server.budget().used_bytes() == used) std::this_thread::yield();
+  const auto start = std::chrono::steady_clock::now();
+  context.TryCancel();
+  while (server.budget().used_bytes() != used) std::this_thread::yield();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  caller.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST(DerivativeLimitsTest, WorkThatItsCallerGivesUpStops) {
+  TestServer server;
+  std::string layers;
+  for (int i = 0; i < 3; ++i) layers += "hidden_layers { unit_count: 200 } ";
+  Create(server, "a", absl::StrCat("input_unit_count: 500 ", layers, "output_unit_count: 1 task: 1"));
+  v1::AppendPatternsRequest append;
+  append.set_session("sessions/a");
+  append.set_pattern_set("s");
+  FillPatterns(append.mutable_patterns(), 65'536, 500);
+  ASSERT_EQ(Exchange(server.patterns, &PatternStub::AppendPatterns, {append}).responses.at(0).status().code(), 0);
+  // 65,536 patterns x 180,000 weights x 36 and more: most of a minute at 10^10 multiply-adds a second.
+  ExpectToStop(server, &DerivativeStub::ComputeHessianVectorProduct, "random_directions { count: 8 }");
+  ExpectToStop(server, &DerivativeStub::ComputeHessian, "diagonal: true");
+  ExpectToStop(server, &DerivativeStub::ComputeDirectionalDerivatives, "random_direction_seed: 1 order: 16");
+}
+
+}  // namespace
+}  // namespace backprop::server
