@@ -29,9 +29,10 @@ std::string JsonLine(const google::protobuf::Message& message) {
 
 std::string ErrorText(const absl::Status& status) {
   std::string text = absl::StrCat("error: ", absl::StatusCodeToString(status.code()), ": ", status.message(), "\n");
-  for (const FieldViolation& violation : DetailsOf(status).field_violations) {
-    // The server's message says most of them already.
-    if (absl::StrContains(status.message(), violation.description)) continue;
+  const std::vector<FieldViolation> violations = DetailsOf(status).field_violations;
+  // The message of a single violation says all of it.
+  if (violations.size() == 1 && absl::StrContains(status.message(), violations[0].description)) return text;
+  for (const FieldViolation& violation : violations) {
     absl::StrAppend(&text, "  ", violation.field, ": ", violation.description, "\n");
   }
   return text;

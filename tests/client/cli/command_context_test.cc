@@ -24,19 +24,6 @@ TEST(CommandContextTest, ErrorListsFieldViolations) {
   EXPECT_EQ(ErrorText(StatusFrom(status)), "error: INVALID_ARGUMENT: bad\n  session_id: is required\n");
 }
 
-TEST(CommandContextTest, ErrorSaysNoViolationTwice) {
-  google::rpc::BadRequest bad_request;
-  for (const char* field : {"a", "b"}) {
-    bad_request.add_field_violations()->set_field(field);
-    bad_request.mutable_field_violations()->rbegin()->set_description(std::string(field) + " is wrong");
-  }
-  google::rpc::Status status;
-  status.set_code(3);
-  status.set_message("a: a is wrong");
-  status.add_details()->PackFrom(bad_request);
-  EXPECT_EQ(ErrorText(StatusFrom(status)), "error: INVALID_ARGUMENT: a: a is wrong\n  b: b is wrong\n");
-}
-
 TEST(CommandContextTest, JsonIsOneLine) {
   v1::Session session;
   session.set_name("sessions/x");
