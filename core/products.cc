@@ -28,10 +28,16 @@ class Panel {
 
   // Rows [depth x column_count] that are `stride` apart; what is missing of kColumns counts as 0.
   void CopyRows(const Scalar* from, int64_t stride, int64_t depth, int64_t column_count) {
-    for (int64_t k = 0; k < depth; ++k) {
-      Scalar* to = data_ + k * kColumns;
-      std::copy_n(from + k * stride, column_count, to);
-      std::fill(to + column_count, to + kColumns, Scalar(0));
+    using S = Simd<Scalar>;
+    Scalar* to = data_;
+    for (int64_t k = 0; k < depth; ++k, from += stride, to += kColumns) {
+      if (column_count == kColumns) {
+        S::Store(to, S::Load(from));
+        S::Store(to + S::kLanes, S::Load(from + S::kLanes));
+      } else {
+        std::copy_n(from, column_count, to);
+        std::fill(to + column_count, to + kColumns, Scalar(0));
+      }
     }
   }
   // The same from columns that are `stride` apart.
