@@ -65,6 +65,21 @@ void AddThreadRow(const Flags& flags, const TrainingShape& shape, std::vector<Ro
                    .note = absl::StrFormat("%.0f patterns/s; one %.0f", Median(twos), Median(ones))});
 }
 
+// Inputs below the least normal number, whose products are all denormal, against ordinary ones.
+void AddDenormalRow(const Flags& flags, TrainingShape shape, std::vector<Row>* rows) {
+  const std::string name = absl::StrCat("f32, denormal inputs / ordinary ones, ", shape.name());
+  if (!flags.Wants(name)) return;
+  TrainingStep<float> ordinary(shape);
+  shape.input_scale = 1e-39;
+  TrainingStep<float> denormal(shape);
+  std::vector<double> ratios;
+  for (int i = 0; i < flags.repetition_count(); ++i) {
+    const double rate = denormal.PatternsPerSecond(flags.seconds());
+    ratios.push_back(rate / ordinary.PatternsPerSecond(flags.seconds()));
+  }
+  rows->push_back({.name = name, .value = Median(ratios), .unit = "ratio", .goal = 0.9});
+}
+
 int Main(const Flags& flags) {
   std::vector<Row> rows;
   if (flags.Wants("roof and triad")) rows = RoofRows();
@@ -75,6 +90,8 @@ int Main(const Flags& flags) {
   AddStepRow<double>(flags, deep, 0.85, &rows);
   AddThreadRow(flags, {.layers = {784, 300, 10}, .batch_size = 256}, &rows);
   AddThreadRow(flags, {.layers = {784, 512, 512, 10}, .batch_size = 1024}, &rows);
+  AddDenormalRow(flags, {.layers = {784, 128, 10}, .batch_size = 32}, &rows);
+  AddDenormalRow(flags, {.layers = {784, 128, 10}, .batch_size = 1}, &rows);
   if (flags.Wants("derivatives")) {
     for (Row& row : DerivativeRows(flags.quick)) rows.push_back(std::move(row));
   }

@@ -23,15 +23,16 @@ NetworkSpec SpecOf(const TrainingShape& shape, Precision precision) {
   return *NetworkSpec::Create(std::move(fields));
 }
 
-// Inputs uniform in [0, 1), classes at random: the arithmetic is that of any data.
+// Uniform inputs, classes at random: the arithmetic is that of any data.
 template <typename Scalar>
-PatternSequence<Scalar> RandomPatterns(const NetworkSpec& spec, int64_t count) {
+PatternSequence<Scalar> RandomPatterns(const NetworkSpec& spec, const TrainingShape& shape) {
+  const int64_t count = shape.pattern_count;
   PatternSequence<Scalar> sequence(spec.input_unit_count(), spec.output_unit_count());
   Random random(/*seed=*/1);
   Patterns<Scalar> patterns{.inputs = Matrix<Scalar>(spec.input_unit_count(), count),
                             .targets = Matrix<Scalar>::Zero(spec.output_unit_count(), count),
                             .weights = RowVector<Scalar>::Ones(count)};
-  for (Scalar& x : patterns.inputs.reshaped()) x = static_cast<Scalar>(random.Uniform());
+  for (Scalar& x : patterns.inputs.reshaped()) x = static_cast<Scalar>(shape.input_scale * random.Uniform());
   for (int64_t t = 0; t < count; ++t) {
     patterns.targets(static_cast<int64_t>(random.Below(static_cast<uint64_t>(spec.output_unit_count()))), t) = 1;
   }
@@ -70,7 +71,7 @@ TrainingStep<Scalar>::TrainingStep(const TrainingShape& shape)
                           .scalings = {},
                           .options = {.batch_size = shape.batch_size, .step_size = 0.01, .shuffle = true},
                           .epoch_count = kEndlessEpochs,
-                          .patterns = RandomPatterns<Scalar>(spec, shape.pattern_count)});
+                          .patterns = RandomPatterns<Scalar>(spec, shape)});
       }()) {}
 
 template <typename Scalar>

@@ -14,6 +14,7 @@ struct TrainingShape {
   std::vector<int> layers;  // Units: inputs, hidden, outputs.
   int batch_size = 1;
   int64_t pattern_count = 4096;
+  double input_scale = 1;                  // Inputs are uniform from 0 to this.
   [[nodiscard]] std::string name() const;  // Such as 784-300-10, batch 32.
 };
 

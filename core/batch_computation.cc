@@ -4,6 +4,7 @@
 #include <atomic>
 #include <utility>
 
+#include "core/denormals.h"
 #include "core/output_layer.h"
 
 namespace backprop {
@@ -87,11 +88,13 @@ bool BatchComputation<Scalar>::RunChunk(const Call& call, int64_t begin, int64_t
       stop = true;
       return;
     }
+    const DenormalsAreZero flush;
     const int64_t first = n * i / slice_count;
     RunSlice(call, begin, {first, n * (i + 1) / slice_count - first}, &slice_measures_[i]);
   };
   const Into into = begin == 0 ? Into::kAssign : Into::kAdd;
   const auto sum_part = [&](int64_t i) {
+    const DenormalsAreZero flush;
     if (!stop) SumGradient(parts_[i], n, chunk_->pass, into, &gradient_);
   };
   if (call.request.gradient) CutGradient(n);

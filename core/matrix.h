@@ -33,11 +33,21 @@ double Dot(const Vector<Scalar>& a, const Vector<Scalar>& b) {
   return a.template cast<double>().dot(b.template cast<double>());
 }
 
+// The sum of squares, by as many partial sums as keep a processor busy.
+template <typename Scalar>
+double SquaredNormOf(const Vector<Scalar>& v) {
+  using Sums = Eigen::Array<Scalar, 32, 1>;
+  Sums sums = Sums::Zero();
+  Eigen::Index i = 0;
+  for (; i + sums.size() <= v.size(); i += sums.size()) sums += Eigen::Map<const Sums>(v.data() + i).square();
+  return double{sums.sum()} + double{v.tail(v.size() - i).squaredNorm()};
+}
+
 // The Euclidean norm; finite where it is in double, though its square may not be. (Eigen's stableNorm relies on an
 // alignment that vectors do not have.)
 template <typename Scalar>
 double NormOf(const Vector<Scalar>& v) {
-  const double norm = double{v.norm()};
+  const double norm = std::sqrt(SquaredNormOf(v));
   if (!std::isinf(norm)) return norm;
   const double largest = double{v.cwiseAbs().maxCoeff()};
   return std::isinf(largest) ? largest : largest * (v.template cast<double>() / largest).norm();

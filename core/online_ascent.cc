@@ -105,8 +105,11 @@ double OnlineAscent<Scalar>::Learn(const TrainingOptions& options, double step_s
   if (!std::isfinite(norm) || !std::isfinite(log_likelihood(0))) return std::nan("");
   const double limit = options.gradient_norm_limit;
   const double limited = limit > 0 && norm > limit ? limit / norm : 1;
-  const auto e = static_cast<Scalar>(step_size * scale * limited);
-  for (int layer = 1; layer <= spec_.layer_count(); ++layer) now_->steps[layer] *= e;
+  // In double, as of a huge gradient the factor may be smaller than Scalar has numbers for.
+  const double e = step_size * scale * limited;
+  for (int layer = 1; layer <= spec_.layer_count(); ++layer) {
+    now_->steps[layer] = (now_->steps[layer].template cast<double>() * e).template cast<Scalar>();
+  }
   const Eigen::Matrix<Scalar, 1, 1> weights(weight);
   AddMeasures<Scalar>(spec_.task(), y, target_, log_likelihood, weights, scalings_.target.scale, measures);
   std::swap(now_, before_);

@@ -75,7 +75,7 @@ template <typename Scalar>
 void PatternSequence<Scalar>::Gather(std::span<const int32_t> indices, Columns<Scalar> inputs, Columns<Scalar> targets,
                                      Eigen::Ref<RowVector<Scalar>> weights) const {
   for (size_t i = 0; i < indices.size(); ++i) {
-    if (i + 1 < indices.size()) Prefetch(indices[i + 1]);
+    if (i + 2 < indices.size()) Prefetch(indices[i + 2]);
     const View pattern = (*this)[indices[i]];
     std::copy_n(pattern.inputs, input_count_, inputs.col(i).data());
     std::copy_n(pattern.targets, target_count_, targets.col(i).data());

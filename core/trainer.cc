@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "core/denormals.h"
 #include "core/random.h"
 #include "core/update.h"
 
@@ -124,6 +125,7 @@ auto Trainer<Scalar>::TrainBatch(const ParallelFor& parallel_for, const StopChec
 
 template <typename Scalar>
 auto Trainer<Scalar>::TrainOnline(const StopCheck& stopped) -> Outcome {
+  const DenormalsAreZero flush;
   const double step_size = StepSizeOf(task_.options, state_.epoch, task_.epoch_count, state_.plateau);
   const int64_t count = std::min(std::max<int64_t>(kOnlineWork / task_.spec.parameter_count(), 1),
                                  task_.patterns.count() - state_.position);

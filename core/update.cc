@@ -2,17 +2,23 @@
 
 #include <cmath>
 
+#include "core/denormals.h"
+
 namespace backprop {
 
 template <typename Scalar>
 double Update(const TrainingOptions& options, double step_size, double weight_sum, Parameters<Scalar>* gradient,
               OptimizerState<Scalar>* state, Parameters<Scalar>* parameters) {
+  const DenormalsAreZero flush;
   // The gradient is large: it is read as it is, and what it is to be multiplied with goes into the step.
   double scale = options.reduction == Reduction::kMean && weight_sum > 0 ? 1 / weight_sum : 1;
   const double norm = scale * NormOf(gradient->flat());
   if (!std::isfinite(norm)) return norm;
   if (options.gradient_norm_limit > 0 && norm > options.gradient_norm_limit) {
+    // In double: of a huge gradient the factor may be smaller than Scalar has numbers for.
     scale *= options.gradient_norm_limit / norm;
+    gradient->flat() = (gradient->flat().template cast<double>() * scale).template cast<Scalar>();
+    scale = 1;
   }
   if (options.weight_decay > 0) {
     gradient->flat() *= static_cast<Scalar>(scale);
