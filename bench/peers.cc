@@ -4,8 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,11 +31,12 @@ struct Flags {
 struct PeerRow {
   std::string against;
   TrainingShape shape;
-  double goal;
+  std::optional<double> goal;  // None: told only.
 };
 
 const PeerRow kRows[] = {{"FANN", {.layers = {784, 128, 10}}, 7},
                          {"PyTorch, one thread", {.layers = {784, 128, 10}}, 20},
+                         {"PyTorch with autograd, one thread", {.layers = {784, 128, 10}}, std::nullopt},
                          {"best peer", {.layers = {784, 128, 10}, .batch_size = 32}, 2.5},
                          {"best peer", {.layers = {784, 300, 10}, .batch_size = 32}, 2.5},
                          {"best peer", {.layers = {784, 128, 10}, .batch_size = 256}, 1.5},
@@ -63,8 +64,8 @@ std::vector<Contender> OurContenders(const TrainingShape& shape, server::Trainin
 }
 
 Contender PythonContender(PythonPeers* python, const std::string& kind, const TrainingShape& shape, int threads) {
-  return {absl::StrCat(kind == "torch" ? "PyTorch" : "scikit-learn", ", threads ", threads),
-          [=](double seconds) -> absl::StatusOr<double> {
+  const char* name = kind == "torch" ? "PyTorch" : kind == "sklearn" ? "scikit-learn" : "PyTorch with autograd";
+  return {absl::StrCat(name, ", threads ", threads), [=](double seconds) -> absl::StatusOr<double> {
             const auto answer = python->Measure(kind, shape, threads, seconds);
             if (!answer.ok()) return answer.status();
             return answer->patterns_per_second;
@@ -73,7 +74,9 @@ Contender PythonContender(PythonPeers* python, const std::string& kind, const Tr
 
 std::vector<Contender> PeersOf(const PeerRow& row, PythonPeers* python) {
   if (row.against == "FANN") return FannContenders(row.shape);
-  if (row.shape.batch_size == 1) return {PythonContender(python, "torch", row.shape, 1)};
+  if (row.shape.batch_size == 1) {
+    return {PythonContender(python, row.goal ? "torch" : "torch-autograd", row.shape, 1)};
+  }
   std::vector<Contender> peers = DlibContenders(row.shape);
   for (const char* kind : {"torch", "sklearn"}) {
     for (const int threads : {1, 2}) peers.push_back(PythonContender(python, kind, row.shape, threads));
@@ -81,24 +84,43 @@ std::vector<Contender> PeersOf(const PeerRow& row, PythonPeers* python) {
   return peers;
 }
 
+// A contender whose warming up is so far behind the first's is not measured again.
+constexpr double kHopeless = 0.25;
+
 // Rates by contender, one a repetition.
 struct Measured {
-  explicit Measured(std::vector<Contender> of) : contenders(std::move(of)), rates(contenders.size()) {}
+  explicit Measured(std::vector<Contender> of)
+      : contenders(std::move(of)), rates(contenders.size()), left_out(contenders.size()) {}
   std::vector<Contender> contenders;
   std::vector<std::vector<double>> rates;
+  std::vector<bool> left_out;
 
+  // Not those that are left out.
   absl::Status Repeat(double seconds) {
     for (size_t i = 0; i < contenders.size(); ++i) {
+      if (left_out[i]) continue;
       const absl::StatusOr<double> rate = contenders[i].measure(seconds);
       if (!rate.ok()) return rate.status();
       rates[i].push_back(*rate);
     }
     return absl::OkStatus();
   }
-  // The highest rate of repetition `i`.
-  [[nodiscard]] double Best(size_t i) const {
+  // A first, short repetition that does not count, but for those that it leaves out.
+  absl::Status WarmUp(double seconds) {
+    if (absl::Status status = Repeat(seconds); !status.ok()) return status;
+    const double best = Best(0);
+    for (size_t i = 0; i < contenders.size(); ++i) {
+      left_out[i] = rates[i].front() < kHopeless * best;
+      if (!left_out[i]) rates[i].clear();
+    }
+    return absl::OkStatus();
+  }
+  // The highest rate of repetition `repetition`.
+  [[nodiscard]] double Best(size_t repetition) const {
     double best = 0;
-    for (const std::vector<double>& of : rates) best = std::max(best, of[i]);
+    for (size_t i = 0; i < contenders.size(); ++i) {
+      if (!left_out[i]) best = std::max(best, rates[i][repetition]);
+    }
     return best;
   }
   // The contender with the highest median, and that median.
@@ -125,15 +147,13 @@ absl::Status MeasureRow(const Flags& flags, const PeerRow& row, PythonPeers* pyt
   const std::string name = absl::StrCat(row.shape.name(), " / ", row.against);
   if (!absl::StrContains(name, flags.only)) return absl::OkStatus();
   Measured ours(OurContenders(row.shape, workers)), peers(PeersOf(row, python));
-  // The first is to warm up, and for Python's choice of a setting.
-  for (int i = -1; i < flags.repetition_count(); ++i) {
-    absl::Status status = ours.Repeat(i < 0 ? 0.02 : flags.seconds());
-    if (status.ok()) status = peers.Repeat(i < 0 ? 0.02 : flags.seconds());
-    if (!status.ok()) return status;
-    if (i < 0) {
-      for (Measured* one : {&ours, &peers}) one->rates.assign(one->contenders.size(), {});
-    }
+  absl::Status status = ours.WarmUp(flags.seconds() / 2);
+  status.Update(peers.WarmUp(flags.seconds() / 2));
+  for (int i = 0; i < flags.repetition_count() && status.ok(); ++i) {
+    status = ours.Repeat(flags.seconds());
+    status.Update(peers.Repeat(flags.seconds()));
   }
+  if (!status.ok()) return status;
   std::vector<double> ratios;
   for (size_t i = 0; i < static_cast<size_t>(flags.repetition_count()); ++i) {
     ratios.push_back(ours.Best(i) / peers.Best(i));

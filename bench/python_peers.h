@@ -27,7 +27,7 @@ class PythonPeers {
   PythonPeers(const PythonPeers&) = delete;
   PythonPeers& operator=(const PythonPeers&) = delete;
 
-  // `kind`: torch, sklearn or torch-predict.
+  // `kind`: torch, torch-autograd, sklearn or torch-predict.
   absl::StatusOr<Answer> Measure(const std::string& kind, const TrainingShape& shape, int thread_count, double seconds);
 
  private:

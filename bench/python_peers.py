@@ -1,7 +1,7 @@
 """Trains, or predicts with, networks of PyTorch and scikit-learn for bench_peers and bench_predict.
 
-Reads lines `KIND UNITS BATCH THREADS SECONDS`, such as `torch 784,128,10 32 1 0.3`, KIND one of torch, sklearn and
-torch-predict, and answers each with `PATTERNS_PER_SECOND SETTING` or `error: WHY`. The first line of a kind, network,
+Reads lines `KIND UNITS BATCH THREADS SECONDS`, such as `torch 784,128,10 32 1 0.3`, KIND one of torch,
+torch-autograd, sklearn and torch-predict, and answers each with `PATTERNS_PER_SECOND SETTING` or `error: WHY`. The first line of a kind, network,
 batch and thread count tries every setting there is; the best of them is what is measured from then on.
 """
 
@@ -91,10 +91,14 @@ def by_hand(units, batch):
     return steps
 
 
-def torch_settings(units, batch):
+def torch_autograd_settings(units, batch):
     yield "nn and SGD", autograd(units, batch, foreach=False, traced=False)
     yield "nn and SGD foreach", autograd(units, batch, foreach=True, traced=False)
     yield "jit.trace and SGD foreach", autograd(units, batch, foreach=True, traced=True)
+
+
+def torch_settings(units, batch):
+    yield from torch_autograd_settings(units, batch)
     yield "addmm in place", by_hand(units, batch)
 
 
@@ -106,7 +110,7 @@ def sklearn_settings(units, batch):
     network.partial_fit(inputs, classes, classes=numpy.arange(units[-1]))
     # As many patterns a call as the time of a trial allows.
     count = PATTERN_COUNT if batch > 1 else 512
-    yield "partial_fit", [lambda: network.partial_fit(inputs[:count], classes[:count])] * 1, count
+    yield "partial_fit", [lambda: network.partial_fit(inputs[:count], classes[:count])], count
 
 
 def torch_prediction_settings(units, batch):
@@ -130,7 +134,12 @@ def torch_prediction_settings(units, batch):
     yield "addmm in place", [lambda x=x: predict(x) for x in inputs]
 
 
-KINDS = {"torch": torch_settings, "sklearn": sklearn_settings, "torch-predict": torch_prediction_settings}
+KINDS = {
+    "torch": torch_settings,
+    "torch-autograd": torch_autograd_settings,
+    "sklearn": sklearn_settings,
+    "torch-predict": torch_prediction_settings,
+}
 
 
 class Setting:
