@@ -21,7 +21,7 @@ struct Contender {
 struct PeerPatterns {
   explicit PeerPatterns(const TrainingShape& shape);
   std::vector<float> inputs;
-  std::vector<unsigned long> classes;  // NOLINT(google-runtime-int): dlib's labels are such.
+  std::vector<unsigned long> classes;  // Of the type that dlib has labels of.
 };
 
 // Calls `step`, which trains on `patterns_per_step` patterns, until `seconds` are over and then `finish`; patterns a

@@ -65,7 +65,7 @@ class DlibTraining {
   }
 
   std::vector<dlib::matrix<float>> inputs_;
-  std::vector<unsigned long> labels_;  // NOLINT(google-runtime-int): dlib's.
+  std::vector<unsigned long> labels_;
   const size_t batch_size_;
   size_t position_ = 0;
   dlib::resizable_tensor batch_;

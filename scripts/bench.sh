@@ -41,7 +41,8 @@ bench_ingest() {
 # Beside PyTorch where it is installed; only the peers' benchmark installs it.
 bench_predict() {
   local python=()
-  ! /usr/bin/python3 -c 'import torch, sklearn, threadpoolctl' 2>/dev/null || python=(--python-peers bench/python_peers.py)
+  ! /usr/bin/python3 -c 'import torch, sklearn, threadpoolctl' 2>/dev/null ||
+    python=(--python-peers bench/python_peers.py)
   build backpropd bench_predict
   build/release/bench/bench_predict --backpropd build/release/server/backpropd --directory $out/predict \
     --json $out/predict.json "${python[@]}" "$@"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a purpose needs, if any is missing: install_dependencies.sh build|demo|test|peers|ci...
+# Installs the Debian packages that a purpose needs, if any is missing:
+# install_dependencies.sh build|demo|test|peers|ci...
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
