@@ -17,9 +17,13 @@ double Median(std::vector<double> values) {
 std::string Table(const std::vector<Row>& rows) {
   std::string table = "| row | value | goal | holds | medians |\n|---|---|---|---|---|\n";
   for (const Row& row : rows) {
-    if (!row.goal) continue;
-    absl::StrAppendFormat(&table, "| %s | %.3f | %s%.2f | %s | %s |\n", row.name, row.value,
-                          row.at_most ? "at most " : "", *row.goal, row.Holds() ? "yes" : "no", row.note);
+    if (!row.goal && row.note.empty()) continue;
+    const std::string goal = row.goal ? absl::StrFormat("%s%.2f", row.at_most ? "at most " : "", *row.goal) : "report";
+    absl::StrAppendFormat(&table, "| %s | %.3f | %s | %s | %s |\n", row.name, row.value, goal,
+                          !row.goal     ? ""
+                          : row.Holds() ? "yes"
+                                        : "no",
+                          row.note);
   }
   return table;
 }

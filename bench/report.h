@@ -25,7 +25,7 @@ struct Row {
 // The middle one, or the mean of the two in the middle. `values` must not be empty.
 double Median(std::vector<double> values);
 
-// The rows that have a goal, with their notes.
+// The rows that have a goal or a note, with their notes.
 std::string Table(const std::vector<Row>& rows);
 
 // Every row: a list of {name, value, goal, unit, holds}; goal and holds are null where there is no goal.

@@ -14,15 +14,6 @@ namespace {
 
 constexpr int64_t kEndlessEpochs = 1'000'000'000;
 
-NetworkSpec SpecOf(const TrainingShape& shape, Precision precision) {
-  NetworkSpec::Fields fields{.input_unit_count = shape.layers.front(),
-                             .output_unit_count = shape.layers.back(),
-                             .task = Task::kMultiwayClassification,
-                             .precision = precision};
-  for (size_t i = 1; i + 1 < shape.layers.size(); ++i) fields.hidden_layers.push_back({.unit_count = shape.layers[i]});
-  return *NetworkSpec::Create(std::move(fields));
-}
-
 // Uniform inputs, classes at random: the arithmetic is that of any data.
 template <typename Scalar>
 PatternSequence<Scalar> RandomPatterns(const NetworkSpec& spec, const TrainingShape& shape) {
@@ -45,6 +36,15 @@ PatternSequence<Scalar> RandomPatterns(const NetworkSpec& spec, const TrainingSh
 std::string TrainingShape::name() const {
   return absl::StrCat(absl::StrJoin(layers, "-"), ", ",
                       batch_size == 1 ? "on-line" : absl::StrCat("batch ", batch_size));
+}
+
+NetworkSpec SpecOf(const TrainingShape& shape, Precision precision) {
+  NetworkSpec::Fields fields{.input_unit_count = shape.layers.front(),
+                             .output_unit_count = shape.layers.back(),
+                             .task = Task::kMultiwayClassification,
+                             .precision = precision};
+  for (size_t i = 1; i + 1 < shape.layers.size(); ++i) fields.hidden_layers.push_back({.unit_count = shape.layers[i]});
+  return *NetworkSpec::Create(std::move(fields));
 }
 
 double FlopsPerPattern(const TrainingShape& shape) {

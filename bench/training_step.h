@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/network_spec.h"
 #include "core/parallel_for.h"
 
 namespace backprop::bench {
@@ -17,6 +18,8 @@ struct TrainingShape {
   double input_scale = 1;                  // Inputs are uniform from 0 to this.
   [[nodiscard]] std::string name() const;  // Such as 784-300-10, batch 32.
 };
+
+NetworkSpec SpecOf(const TrainingShape& shape, Precision precision);
 
 // Floating point operations of one pattern's forward and backward pass, in the matrix products alone: two per weight
 // forward and two into the gradient, and two per weight above the first layer for what is sent back.

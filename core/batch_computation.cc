@@ -21,6 +21,8 @@ constexpr int64_t kMinSlicePatterns = 64;
 constexpr int64_t kMinPartWork = 1'000'000;
 constexpr int64_t kPartInputs = 16;  // Parts are multiples of it: the columns of a product's tile.
 constexpr int64_t kMaxSlices = 16;
+// Patterns that are predicted at once: what one layer leaves behind is in the cache when the next one reads it.
+constexpr int64_t kPredictedPatterns = 64;
 
 int64_t ChunkCapacity(const NetworkSpec& spec, int64_t pattern_count) {
   const int64_t by_memory = kMaxChunkNumbers / spec.total_unit_count();
@@ -189,7 +191,7 @@ template <typename Scalar>
 Matrix<Scalar> Predict(const NetworkSpec& spec, const Scalings& scalings, const Parameters<Scalar>& parameters,
                        const ConstColumns<Scalar>& inputs, const StopCheck& stopped) {
   Matrix<Scalar> outputs(spec.output_unit_count(), inputs.cols());
-  const int64_t chunk = ChunkCapacity(spec, inputs.cols());
+  const int64_t chunk = std::min(kPredictedPatterns, ChunkCapacity(spec, inputs.cols()));
   Pass<Scalar> pass(spec, chunk);
   for (int64_t begin = 0; begin < inputs.cols() && !stopped(); begin += chunk) {
     const int64_t n = std::min<int64_t>(chunk, inputs.cols() - begin);

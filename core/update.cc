@@ -12,13 +12,12 @@ double Update(const TrainingOptions& options, double step_size, double weight_su
   const DenormalsAreZero flush;
   // The gradient is large: it is read as it is, and what it is to be multiplied with goes into the step.
   double scale = options.reduction == Reduction::kMean && weight_sum > 0 ? 1 / weight_sum : 1;
-  const double norm = scale * NormOf(gradient->flat());
+  const double sum_norm = NormOf(gradient->flat()), norm = scale * sum_norm;
   if (!std::isfinite(norm)) return norm;
   if (options.gradient_norm_limit > 0 && norm > options.gradient_norm_limit) {
-    // In double: of a huge gradient the factor may be smaller than Scalar has numbers for.
-    scale *= options.gradient_norm_limit / norm;
-    gradient->flat() = (gradient->flat().template cast<double>() * scale).template cast<Scalar>();
-    scale = 1;
+    // First to a norm of 1: of a huge gradient the factor may be smaller than there are numbers for.
+    gradient->flat() = (gradient->flat().template cast<double>() / sum_norm).template cast<Scalar>();
+    scale = options.gradient_norm_limit;
   }
   if (options.weight_decay > 0) {
     gradient->flat() *= static_cast<Scalar>(scale);

@@ -16,8 +16,19 @@ usage() {
 # build TARGET...
 build() {
   scripts/install_dependencies.sh build
-  cmake --preset release -DBACKPROP_WITH_BENCH=ON >/dev/null
+  cmake --preset release -DBACKPROP_WITH_BENCH=ON -DBACKPROP_WITH_PEERS="${peers-OFF}" >/dev/null
   cmake --build --preset release --target "$@" | tail -n 1
+}
+
+bench_core() {
+  build bench_core
+  build/release/bench/bench_core --json $out/core.json "$@"
+}
+
+bench_peers() {
+  scripts/install_dependencies.sh peers
+  peers=ON build bench_peers
+  build/release/bench/bench_peers --python-peers bench/python_peers.py --json $out/peers.json "$@"
 }
 
 # The directory is on the build tree's disk, not in /tmp, which may be memory.
@@ -25,6 +36,16 @@ bench_ingest() {
   build backpropd bench_sink bench_ingest
   build/release/bench/bench_ingest --backpropd build/release/server/backpropd --sink build/release/bench/bench_sink \
     --directory $out/ingest --json $out/ingest.json "$@"
+}
+
+# Beside PyTorch where it is installed; only the peers' benchmark installs it.
+bench_predict() {
+  local python=()
+  ! /usr/bin/python3 -c 'import torch, sklearn, threadpoolctl' 2>/dev/null ||
+    python=(--python-peers bench/python_peers.py)
+  build backpropd bench_predict
+  build/release/bench/bench_predict --backpropd build/release/server/backpropd --directory $out/predict \
+    --json $out/predict.json "${python[@]}" "$@"
 }
 
 name=${1-}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a purpose needs, if any is missing: install_dependencies.sh build|demo|test|ci...
+# Installs the Debian packages that a purpose needs, if any is missing:
+# install_dependencies.sh build|demo|test|peers|ci...
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
@@ -7,6 +8,8 @@ build=(g++ cmake ninja-build pkg-config libgrpc++-dev libprotobuf-dev protobuf-c
   libsqlitecpp-dev libcereal-dev golang-github-gogo-googleapis-dev)
 demo=("${build[@]}" dataset-fashion-mnist)
 test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-grpcio python3-grpc-tools)
+# libopenblas0-pthread: the peers' products go through libblas.so.3, and the reference BLAS would be no peer.
+peers=("${build[@]}" libfann-dev libdlib-dev libopenblas0-pthread python3-torch python3-sklearn python3-threadpoolctl)
 ci=("${test[@]}" clang-format clang-tidy python3-sklearn)
 # A machine may have npm from elsewhere than Debian (NodeSource's nodejs contains it), and then the two conflict.
 command -v npm >/dev/null || ci+=(npm)
@@ -17,8 +20,9 @@ for purpose in "$@"; do
     build) packages+=("${build[@]}") ;;
     demo) packages+=("${demo[@]}") ;;
     test) packages+=("${test[@]}") ;;
+    peers) packages+=("${peers[@]}") ;;
     ci) packages+=("${ci[@]}") ;;
-    *) echo "usage: $0 build|demo|test|ci..." >&2; exit 2 ;;
+    *) echo "usage: $0 build|demo|test|peers|ci..." >&2; exit 2 ;;
   esac
 done
 
