@@ -81,8 +81,8 @@ template <typename Archive>
 void serialize(Archive& archive, TrainingOptions& options) {
   archive(options.batch_size);
   server::ArchiveEnum(archive, options.reduction, Reduction::kSum);
-  archive(options.step_size, options.optimizer, options.schedule, options.weight_decay,
-          options.gradient_norm_limit, options.shuffle, options.seed, options.early_stopping);
+  archive(options.step_size, options.optimizer, options.schedule, options.weight_decay, options.gradient_norm_limit,
+          options.shuffle, options.seed, options.early_stopping);
 }
 
 template <typename Archive>
