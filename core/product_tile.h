@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <type_traits>
+#include <utility>
 
 // Vectors as wide as the instructions that this file is compiled for have them. GCC's vector extension becomes fused
 // multiply-adds where there are such.
@@ -17,10 +17,8 @@ namespace backprop {
 
 template <typename Scalar>
 struct Simd {
-  using Index = std::conditional_t<sizeof(Scalar) == 4, int32_t, int64_t>;
   static constexpr int kLanes = BACKPROP_VECTOR_BYTES / sizeof(Scalar);
   typedef Scalar Vector __attribute__((vector_size(BACKPROP_VECTOR_BYTES)));
-  typedef Index Mask __attribute__((vector_size(BACKPROP_VECTOR_BYTES)));
   // In memory: wherever a Scalar may be.
   typedef Scalar Unaligned __attribute__((vector_size(BACKPROP_VECTOR_BYTES), aligned(sizeof(Scalar)), may_alias));
 
@@ -64,22 +62,18 @@ void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, const Scalar* b, bool ad
 }
 
 // One step of a transposition: exchanges the off-diagonal blocks of size `block` of all 2 block x 2 block blocks.
-template <typename Scalar, int block>
-__attribute__((always_inline)) inline void ExchangeBlocks(typename Simd<Scalar>::Vector* rows) {
-  constexpr int kLanes = Simd<Scalar>::kLanes;
-  typename Simd<Scalar>::Mask upper{}, lower{};
-  for (int i = 0; i < kLanes; ++i) {
-    upper[i] = i & block ? kLanes + i - block : i;
-    lower[i] = i & block ? kLanes + i : i + block;
-  }
+template <typename Scalar, int block, int... lanes>
+__attribute__((always_inline)) inline void ExchangeBlocks(typename Simd<Scalar>::Vector* rows,
+                                                          std::integer_sequence<int, lanes...> sequence) {
+  constexpr int kLanes = sizeof...(lanes);
 #pragma GCC unroll 8
   for (int i = 0; i < kLanes; ++i) {
     if (i & block) continue;
     const auto a = rows[i], b = rows[i + block];
-    rows[i] = __builtin_shuffle(a, b, upper);
-    rows[i + block] = __builtin_shuffle(a, b, lower);
+    rows[i] = __builtin_shufflevector(a, b, (lanes & block ? kLanes + lanes - block : lanes)...);
+    rows[i + block] = __builtin_shufflevector(a, b, (lanes & block ? kLanes + lanes : lanes + block)...);
   }
-  if constexpr (block > 1) ExchangeBlocks<Scalar, block / 2>(rows);
+  if constexpr (block > 1) ExchangeBlocks<Scalar, block / 2>(rows, sequence);
 }
 
 // to(j, i) = from(i, j), or with `add` to(j, i) += from(i, j), for kLanes x kLanes elements, rows so far apart.
@@ -90,7 +84,7 @@ __attribute__((always_inline)) inline void TransposeTile(const Scalar* from, int
   typename S::Vector rows[S::kLanes];
 #pragma GCC unroll 8
   for (int i = 0; i < S::kLanes; ++i) rows[i] = S::Load(from + i * from_stride);
-  ExchangeBlocks<Scalar, S::kLanes / 2>(rows);
+  ExchangeBlocks<Scalar, S::kLanes / 2>(rows, std::make_integer_sequence<int, S::kLanes>());
 #pragma GCC unroll 8
   for (int i = 0; i < S::kLanes; ++i)
     S::Store(to + i * to_stride, add ? S::Load(to + i * to_stride) + rows[i] : rows[i]);

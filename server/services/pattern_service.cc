@@ -102,7 +102,7 @@ class AppendAnswer final : public PendingAnswer {
           response_.set_pattern_count(patterns.count());
           bytes_ = (patterns.inputs.size() + patterns.targets.size()) * int64_t{sizeof(Scalar)};
           auto append = session->BeginAppend(target->TargetOf(request), std::move(patterns));
-          begun_.emplace<BegunAppend<Scalar>>(session, std::move(charge), std::move(append));
+          begun_.emplace<BegunAppend<Scalar>>(BegunAppend<Scalar>{session, std::move(charge), std::move(append)});
           return absl::OkStatus();
         },
         *found);

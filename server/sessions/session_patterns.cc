@@ -70,8 +70,8 @@ void Session<Scalar>::CommitPendingAppends() {
   size_t settled_count = 0;          // Of `staged`.
   PendingAppend* current = nullptr;  // Out of the line, and not staged yet.
   // The last that is done with an append: its caller may be waiting to end its life.
-  const auto settle = [](PendingAppend* append, absl::StatusOr<int64_t> result) {
-    append->result = std::move(result);
+  const auto settle = [](PendingAppend* append, const absl::StatusOr<int64_t>& result) {
+    append->result = result;
     append->settled = true;
   };
   const absl::Cleanup settle_all = [&] {  // Memory that runs out here must leave nobody waiting.
