@@ -1,8 +1,9 @@
 // A batch after the first allocates nothing. Counted where all allocations meet: in malloc, which operator new and
-// Eigen call, or under a sanitizer, which has its own, in operator new.
+// Eigen call, or under a sanitizer, which has its own, in its hook.
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
-#include <new>
+#include <memory>
 
 #include "core/initial_parameters.h"
 #include "core/trainer.h"
@@ -16,13 +17,11 @@ std::atomic<int64_t> allocation_count = 0;
 }  // namespace
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-void* operator new(size_t size) {
-  ++allocation_count;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+// Of sanitizer/allocator_interface.h, which GCC does not bring.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void*, size_t),
+                                                         void (*free_hook)(const volatile void*));
+const int hooks_installed = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void*, size_t) { ++allocation_count; }, [](const volatile void*) {});
 #else
 extern "C" void* __libc_malloc(size_t size);
 extern "C" void* malloc(size_t size) {
