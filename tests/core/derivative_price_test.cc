@@ -74,7 +74,7 @@ class DerivativeWorkspaceTest : public testing::TestWithParam<Precision> {
 
   // `promised` is no less than was taken, and no more than three times that: truthful, not only safe.
   template <typename Compute>
-  static void ExpectTruth(const DerivativePrice& promised, const Compute& compute) {
+  static void ExpectTruth([[maybe_unused]] const DerivativePrice& promised, const Compute& compute) {
     [[maybe_unused]] const int64_t taken = MostBytes(compute);
     // Sanitizers bring an allocator of their own, of which this one sees nothing.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
