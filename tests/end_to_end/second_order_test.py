@@ -16,8 +16,8 @@ from processes import Client, Server
 
 SEED = 1
 # Name of the data, hidden units, then of Newton-CG and of L-BFGS the epochs and the most that it may be below 0 as a
-# share of Adam. On cancer, where two classes can be told apart almost perfectly, they come nearer to 0 by some ten times.
-# On diabetes they are ahead by some per cent on a quiet machine, which a busy one takes away from whoever meets it: there
+# share of Adam. On cancer, whose two classes can be told apart almost perfectly, they come ten times nearer to 0.
+# On diabetes they are ahead by some per cent on a quiet machine, which a busy one takes from whoever meets it: there
 # they are held to Adam's level, give or take what the clock may do.
 NETWORKS = (("cancer", 16, {"newton-cg": (30, 0.5), "lbfgs": (40, 0.5)}),
             ("diabetes", 4, {"newton-cg": (40, 1.05), "lbfgs": (100, 1.05)}))
