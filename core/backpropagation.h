@@ -28,6 +28,8 @@ struct Pass {
   std::vector<Activations> activations;
   // [layer 0 .. layer_count][unit_count x pattern_capacity]: d log L / d s; of layer 0, d log L / d x.
   std::vector<Activations> error_signals;
+  // [layer 1 .. layer_count], that of layer l at l - 1: the same once more, as gradients are made of it.
+  std::vector<SignalTiles<Scalar>> signal_tiles;
 
  private:
   Vector<Scalar> storage_;
@@ -45,7 +47,8 @@ template <typename Scalar>
 void Forward(const NetworkSpec& spec, const Parameters<Scalar>& parameters, PatternRange range, Pass<Scalar>* pass);
 
 // The error signals d log L / d s of every hidden layer, given those of the output layer in
-// error_signals[layer_count]. With `input_gradients` also fills error_signals[0] with d log L / d x.
+// error_signals[layer_count], and the tiles of all. With `input_gradients` also fills error_signals[0] with d log L /
+// d x.
 template <typename Scalar>
 void SendBack(const NetworkSpec& spec, const Parameters<Scalar>& parameters, PatternRange range, bool input_gradients,
               Pass<Scalar>* pass);
@@ -62,6 +65,12 @@ struct GradientPart {
 template <typename Scalar>
 void SumGradient(const GradientPart& part, int64_t n, const Pass<Scalar>& pass, Into into,
                  Parameters<Scalar>* gradient);
+
+// In place of SumGradient: the step (15) up that part of the gradient, w += step d log L / d w, for at most
+// kMaxProductPatterns patterns. Returns the sum of squares of the part, in Scalar's range.
+template <typename Scalar>
+double AscendGradient(const GradientPart& part, int64_t n, const Pass<Scalar>& pass, Scalar step,
+                      Parameters<Scalar>* parameters);
 
 // Of the first `n` patterns: SendBack, and adds the whole of d log L / d w to `gradient`.
 template <typename Scalar>

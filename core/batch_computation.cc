@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "core/denormals.h"
@@ -12,7 +14,7 @@ namespace {
 
 // Patterns that go through the network at once: so many that all workers have a part, and so few that what they leave
 // behind fits into the caches.
-constexpr int64_t kMaxChunkPatterns = 1024;
+constexpr int64_t kMaxChunkPatterns = kMaxProductPatterns;
 constexpr int64_t kMaxChunkNumbers = 1 << 22;
 // A slice of a chunk, or a part of its gradient, is worth a thread only with so many multiply-adds and patterns or
 // inputs in it.
@@ -59,7 +61,7 @@ BatchComputation<Scalar>::BatchComputation(NetworkSpec spec, Scalings scalings)
     : spec_(std::move(spec)), scalings_(std::move(scalings)), gradient_(spec_.layout()) {}
 
 template <typename Scalar>
-int64_t BatchComputation<Scalar>::WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count, bool /*gradient*/) {
+int64_t BatchComputation<Scalar>::WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count) {
   const int64_t capacity = ChunkCapacity(spec, pattern_count);
   // Of a pattern beside its pass: targets, weight and log likelihood.
   const int64_t numbers = spec.parameter_count() + capacity * (spec.output_unit_count() + 2);
@@ -94,24 +96,48 @@ bool BatchComputation<Scalar>::RunChunk(const Call& call, int64_t begin, int64_t
     const int64_t first = n * i / slice_count;
     RunSlice(call, begin, {first, n * (i + 1) / slice_count - first}, &slice_measures_[i]);
   };
-  const Into into = begin == 0 ? Into::kAssign : Into::kAdd;
-  const auto sum_part = [&](int64_t i) {
-    const DenormalsAreZero flush;
-    if (!stop) SumGradient(parts_[i], n, chunk_->pass, into, &gradient_);
-  };
-  if (call.request.gradient) CutGradient(n);
-  if (slice_count == 1) {
-    run_slice(0);
-    for (int64_t i = 0; call.request.gradient && i < std::ssize(parts_); ++i) sum_part(i);
-  } else {
-    // Functions of one reference: such are kept without an allocation.
-    call.parallel_for(static_cast<int>(slice_count), [&run_slice](int i) { run_slice(i); });
-    if (call.request.gradient && !stop) {
-      call.parallel_for(static_cast<int>(parts_.size()), [&sum_part](int i) { sum_part(i); });
-    }
-  }
+  ForEach(n, slice_count, call.parallel_for, run_slice);
+  if (stop) return false;
   for (int64_t i = 0; i < slice_count; ++i) measures_.Add(slice_measures_[i]);
-  return !stop;
+  if (!call.request.gradient) return true;
+  CutGradient(n);
+  if (!call.request.sum_gradient) return true;
+  const Into into = begin == 0 ? Into::kAssign : Into::kAdd;
+  ForEach(n, std::ssize(parts_), call.parallel_for, [&](int64_t i) {
+    const DenormalsAreZero flush;
+    SumGradient(parts_[i], n, chunk_->pass, into, &gradient_);
+  });
+  return true;
+}
+
+template <typename Scalar>
+template <typename Task>
+void BatchComputation<Scalar>::ForEach(int64_t n, int64_t count, const ParallelFor& parallel_for, const Task& task) {
+  if (SliceCount(spec_, n) > 1) {
+    // A function of one reference: such is kept without an allocation.
+    parallel_for(static_cast<int>(count), [&task](int i) { task(i); });
+  } else {
+    for (int64_t i = 0; i < count; ++i) task(i);
+  }
+}
+
+template <typename Scalar>
+bool BatchComputation<Scalar>::CanAscend(int64_t pattern_count) const {
+  return pattern_count <= ChunkCapacity(spec_, pattern_count);
+}
+
+template <typename Scalar>
+double BatchComputation<Scalar>::Ascend(double step, const ParallelFor& parallel_for, Parameters<Scalar>* parameters) {
+  const int64_t n = cut_for_;
+  ForEach(n, std::ssize(parts_), parallel_for, [&](int64_t i) {
+    const DenormalsAreZero flush;
+    part_squares_[i] = AscendGradient(parts_[i], n, chunk_->pass, static_cast<Scalar>(step), parameters);
+  });
+  const double norm = std::sqrt(std::accumulate(part_squares_.begin(), part_squares_.end(), 0.0));
+  if (std::isfinite(norm)) return norm;
+  // Squares may be beyond Scalar's range where the gradient is not.
+  for (const GradientPart& part : parts_) SumGradient(part, n, chunk_->pass, Into::kAssign, &gradient_);
+  return NormOf(gradient_.flat());
 }
 
 template <typename Scalar>
@@ -128,6 +154,7 @@ void BatchComputation<Scalar>::CutGradient(int64_t n) {
       parts_.push_back({layer, first, std::min(width, inputs - first)});
     }
   }
+  part_squares_.resize(parts_.size());
 }
 
 template <typename Scalar>

@@ -32,6 +32,7 @@ struct BatchRequest {
   int64_t pattern_count = 0;
   PatternSource<Scalar> source = nullptr;
   bool gradient = true;
+  bool sum_gradient = true;  // False: it is left to Ascend, and gradient() is meaningless.
   bool confusion = false;
   // [output_unit_count x pattern_count]: d log L / d s of the output units in place of targets; measures then have
   // the count and the weights of patterns only.
@@ -59,13 +60,20 @@ class BatchComputation {
   [[nodiscard]] bool Run(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request,
                          const ParallelFor& parallel_for, const StopCheck& stopped);
 
+  // True when Ascend can follow a Run of so many patterns.
+  bool CanAscend(int64_t pattern_count) const;
+  // After such a Run with a gradient that is not summed: moves `parameters` up `step` times the gradient (15), which is
+  // nowhere stored: what a batch costs beside its products is to read and write what is as large as the weights.
+  // Returns the gradient's norm. When that is not finite, the parameters may not be either.
+  double Ascend(double step, const ParallelFor& parallel_for, Parameters<Scalar>* parameters);
+
   // Sum over the batch of the last Run of each pattern's gradient times its weight; eq. (4).
   const Parameters<Scalar>& gradient() const { return gradient_; }
   Parameters<Scalar>& gradient() { return gradient_; }
   const Measures& measures() const { return measures_; }
 
-  // Most bytes that the workspace of a batch of `pattern_count` patterns takes, with or without its gradient.
-  static int64_t WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count, bool gradient = true);
+  // Most bytes that the workspace of a batch of `pattern_count` patterns takes.
+  static int64_t WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count);
 
  private:
   // Room for the patterns that go through the network at once.
@@ -93,6 +101,9 @@ class BatchComputation {
   void MeasureSlice(const Call& call, PatternRange slice, Measures* measures);
   // Cuts the gradient of a chunk of n patterns into parts.
   void CutGradient(int64_t n);
+  // Calls task(i) for slices or parts: in parallel where the chunk of n patterns is worth it.
+  template <typename Task>
+  void ForEach(int64_t n, int64_t count, const ParallelFor& parallel_for, const Task& task);
 
   NetworkSpec spec_;
   Scalings scalings_;
@@ -101,7 +112,8 @@ class BatchComputation {
   std::optional<Chunk> chunk_;
   std::vector<Measures> slice_measures_;
   std::vector<GradientPart> parts_;
-  int64_t cut_for_ = 0;  // The n of parts_.
+  std::vector<double> part_squares_;  // As many.
+  int64_t cut_for_ = 0;               // The n of parts_.
 };
 
 // The activations of the output units for `inputs` [input_unit_count x pattern_count], both in the caller's units:

@@ -19,10 +19,8 @@ bool Objective<Scalar>::Evaluate(const Parameters<Scalar>& parameters, const Par
   evaluation->measures = computation_.measures();
   const bool by_mean = options_.reduction == Reduction::kMean;
   evaluation->value = by_mean ? evaluation->measures.mean_log_likelihood() : evaluation->measures.log_likelihood;
-  // A batch without weight has gradient 0.
-  if (by_mean && evaluation->measures.weight_sum > 0) {
-    gradient.flat() *= static_cast<Scalar>(1 / evaluation->measures.weight_sum);
-  }
+  const double scale = ReductionScale(options_.reduction, evaluation->measures.weight_sum);
+  if (scale != 1) gradient.flat() *= static_cast<Scalar>(scale);
   evaluation->gradient_norm = NormOf(gradient.flat());
   if (options_.weight_decay > 0) {
     for (int layer = 1; layer <= parameters.layer_count(); ++layer) {
@@ -43,9 +41,8 @@ bool Objective<Scalar>::Multiply(const Parameters<Scalar>& parameters, const Par
                                     .pattern_count = batch_.pattern_count,
                                     .source = batch_.source};
   if (!products->Run(task, std::span(&direction, 1), curvature, parallel_for, stopped)) return false;
-  const double weight_sum = products->measures().weight_sum;
-  const bool by_mean = options_.reduction == Reduction::kMean && weight_sum > 0;
-  product->flat() = static_cast<Scalar>(by_mean ? -1 / weight_sum : -1) * products->product(0).flat();
+  const double scale = ReductionScale(options_.reduction, products->measures().weight_sum);
+  product->flat() = static_cast<Scalar>(-scale) * products->product(0).flat();
   for (int layer = 1; layer <= parameters.layer_count(); ++layer) {
     product->weights(layer) += static_cast<Scalar>(options_.weight_decay) * direction.weights(layer);
   }

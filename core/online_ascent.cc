@@ -64,8 +64,7 @@ void StepLayer(const Vector<Scalar>& steps, const Vector<Scalar>& h_before, cons
 
 template <typename Scalar>
 bool OnlineAscent<Scalar>::Serves(const TrainingOptions& options) {
-  const auto* ascent = std::get_if<GradientAscent>(&options.optimizer);
-  return options.batch_size == 1 && ascent != nullptr && ascent->momentum == 0 && options.weight_decay == 0;
+  return options.batch_size == 1 && IsPlainAscent(options);
 }
 
 template <typename Scalar>
@@ -99,8 +98,7 @@ double OnlineAscent<Scalar>::Learn(const TrainingOptions& options, double step_s
   OutputErrorSignals<Scalar>(y, target_, now_->steps.back());
   now_->steps.back() *= weight;
   SendBack(*parameters);
-  // The mean over one pattern divides by its weight; of a pattern without weight all is 0 anyhow.
-  const double scale = options.reduction == Reduction::kMean && weight > 0 ? 1 / double{weight} : 1;
+  const double scale = ReductionScale(options.reduction, double{weight});
   const double norm = scale * std::sqrt(SquaredNorm());
   if (!std::isfinite(norm) || !std::isfinite(log_likelihood(0))) return std::nan("");
   const double limit = options.gradient_norm_limit;

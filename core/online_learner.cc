@@ -4,21 +4,22 @@
 #include <cmath>
 #include <utility>
 
-#include "core/step_size_schedule.h"
 #include "core/update.h"
 
 namespace backprop {
 
 template <typename Scalar>
-double OnlineLearner<Scalar>::Step(double weight_sum, Parameters<Scalar>* gradient, Parameters<Scalar>* parameters) {
-  return Update(options_, StepSizeOf(options_, 1, 1, PlateauState()), weight_sum, gradient, &optimizer_, parameters);
+std::optional<double> OnlineLearner<Scalar>::Learn(const BatchRequest<Scalar>& request, const ParallelFor& parallel_for,
+                                                   const StopCheck& stopped, BatchComputation<Scalar>* computation,
+                                                   Parameters<Scalar>* parameters) {
+  return LearnBatch(options_, step_size(), request, parallel_for, stopped, computation, &optimizer_, parameters);
 }
 
 template <typename Scalar>
 bool OnlineLearner<Scalar>::Apply(Parameters<Scalar> gradient, Parameters<Scalar>* parameters) {
   OnlineLearner next_learner = *this;
   Parameters<Scalar> next = *parameters;
-  const double norm = next_learner.Step(/*weight_sum=*/1, &gradient, &next);
+  const double norm = Update(options_, step_size(), /*weight_sum=*/1, &gradient, &next_learner.optimizer_, &next);
   if (!std::isfinite(norm) || !next.flat().allFinite()) return false;
   *parameters = std::move(next);
   *this = std::move(next_learner);
@@ -43,12 +44,10 @@ auto OnlinePass<Scalar>::Step(const ParallelFor& parallel_for, const StopCheck& 
                                                        Columns<Scalar> targets, Eigen::Ref<RowVector<Scalar>> weights) {
       all(position_ + begin, count, inputs, targets, weights);
     };
-    if (!computation_.Run(parameters_, request, parallel_for, stopped)) return Outcome::kStopped;
-    const Measures& measures = computation_.measures();
-    if (!std::isfinite(measures.log_likelihood)) return Outcome::kDiverged;
-    const double norm = learner_.Step(measures.weight_sum, &computation_.gradient(), &parameters_);
-    if (!std::isfinite(norm)) return Outcome::kDiverged;
-    measures_.Add(measures);
+    const std::optional<double> norm = learner_.Learn(request, parallel_for, stopped, &computation_, &parameters_);
+    if (!norm) return Outcome::kStopped;
+    if (!std::isfinite(*norm)) return Outcome::kDiverged;
+    measures_.Add(computation_.measures());
     outputs_.middleCols(position_, n) = batch_outputs_.leftCols(n);
     position_ += n;
     if (position_ < patterns_.count()) return Outcome::kBatchDone;

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "core/batch_computation.h"
 #include "core/optimizer.h"
 #include "core/patterns.h"
+#include "core/step_size_schedule.h"
 #include "core/training_options.h"
 
 namespace backprop {
@@ -23,14 +25,17 @@ class OnlineLearner {
   const OptimizerState<Scalar>& optimizer() const { return optimizer_; }
   int batch_size() const { return options_.batch_size == 0 ? 1 : options_.batch_size; }
 
-  // One step up the `gradient` of patterns with `weight_sum` the sum of their weights; the gradient is changed. The
-  // norm of the reduced gradient; when that is not finite nothing else is changed. See Update.
-  double Step(double weight_sum, Parameters<Scalar>* gradient, Parameters<Scalar>* parameters);
+  // One step up the gradient of the batch of `request`. Returns as LearnBatch (update.h).
+  std::optional<double> Learn(const BatchRequest<Scalar>& request, const ParallelFor& parallel_for,
+                              const StopCheck& stopped, BatchComputation<Scalar>* computation,
+                              Parameters<Scalar>* parameters);
 
   // One step with the caller's gradient. False when something stopped being finite: then nothing is changed.
   [[nodiscard]] bool Apply(Parameters<Scalar> gradient, Parameters<Scalar>* parameters);
 
  private:
+  double step_size() const { return StepSizeOf(options_, 1, 1, PlateauState()); }
+
   TrainingOptions options_;
   OptimizerState<Scalar> optimizer_;
 };

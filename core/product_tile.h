@@ -32,19 +32,58 @@ inline constexpr int kTileRows = 6;
 template <typename Scalar>
 inline constexpr int kTileColumns = 2 * Simd<Scalar>::kLanes;
 
-// The left operand of a product: element (row, k) is data[row * row_stride + k * depth_stride].
+// The left operand of a product: element (row, k) of the tile whose first row is 6 t stands at
+// data[t * tile_stride + row * row_stride + k * depth_stride].
 template <typename Scalar>
 struct LeftOperand {
   const Scalar* data;
-  int64_t row_stride, depth_stride;
+  int64_t row_stride, depth_stride, tile_stride;
+
+  static LeftOperand OfMatrix(const Scalar* data, int64_t row_stride, int64_t depth_stride) {
+    return {data, row_stride, depth_stride, kTileRows * row_stride};
+  }
 };
 
-// c = a b, or with `add` c += a b. a [rows x depth], b [depth x kTileColumns] row by row without gaps, c [rows x
-// kTileColumns] with its rows `c_stride` apart.
-template <typename Scalar, int rows>
-void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, const Scalar* b, bool add, Scalar* c, int64_t c_stride) {
+// What becomes of the sums of a product, a vector or a number of them at a time.
+template <typename Scalar>
+struct Assign {
+  void operator()(typename Simd<Scalar>::Vector sum, Scalar* c) { Simd<Scalar>::Store(c, sum); }
+  void operator()(Scalar sum, Scalar* c) { *c = sum; }
+};
+
+template <typename Scalar>
+struct Add {
+  void operator()(typename Simd<Scalar>::Vector sum, Scalar* c) { Simd<Scalar>::Store(c, Simd<Scalar>::Load(c) + sum); }
+  void operator()(Scalar sum, Scalar* c) { *c += sum; }
+};
+
+// A step along them; keeps the sum of their squares.
+template <typename Scalar>
+struct Ascend {
+  Scalar step;
+  typename Simd<Scalar>::Vector squares = {};
+
+  void operator()(typename Simd<Scalar>::Vector sum, Scalar* c) {
+    squares += sum * sum;
+    Simd<Scalar>::Store(c, Simd<Scalar>::Load(c) + step * sum);
+  }
+  void operator()(Scalar sum, Scalar* c) {
+    squares[0] += sum * sum;
+    *c += step * sum;
+  }
+};
+
+// Hands `result` the sums of a tile, c = a b. a [rows x depth], b [depth x kTileColumns] row by row without gaps, c
+// [rows x kTileColumns] with its rows `c_stride` apart.
+template <typename Scalar, int rows, typename Result>
+void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, const Scalar* b, Result* result, Scalar* c, int64_t c_stride) {
   using S = Simd<Scalar>;
+  // c comes from afar, in time for the end.
+#pragma GCC unroll 8
+  for (int row = 0; row < rows; ++row) __builtin_prefetch(c + row * c_stride, /*rw=*/1);
   typename S::Vector sums[rows][2] = {};
+  // Unrolled, so that the end of so short a loop is foreseen.
+#pragma GCC unroll 8
   for (int64_t k = 0; k < depth; ++k, a.data += a.depth_stride, b += 2 * S::kLanes) {
     const auto b0 = S::Load(b), b1 = S::Load(b + S::kLanes);
 #pragma GCC unroll 8
@@ -54,11 +93,13 @@ void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, const Scalar* b, bool ad
       sums[row][1] += x * b1;
     }
   }
+  Result own = *result;  // For all that the compiler knows, c might be in *result.
 #pragma GCC unroll 8
   for (int row = 0; row < rows; ++row, c += c_stride) {
-    S::Store(c, add ? S::Load(c) + sums[row][0] : sums[row][0]);
-    S::Store(c + S::kLanes, add ? S::Load(c + S::kLanes) + sums[row][1] : sums[row][1]);
+    own(sums[row][0], c);
+    own(sums[row][1], c + S::kLanes);
   }
+  *result = own;
 }
 
 // One step of a transposition: exchanges the off-diagonal blocks of size `block` of all 2 block x 2 block blocks.

@@ -50,7 +50,7 @@ int64_t Trainer<Scalar>::WorkspaceBytes(const NetworkSpec& spec, const TrainingO
                                 : 0;
   // The validation set may be of any size.
   return BatchComputation<Scalar>::WorkspaceBytes(spec, batch) + OnlineAscent<Scalar>::WorkspaceBytes(spec) +
-         BatchComputation<Scalar>::WorkspaceBytes(spec, kMaxPatternsPerSet, /*gradient=*/false) + iteration +
+         BatchComputation<Scalar>::WorkspaceBytes(spec, kMaxPatternsPerSet) + iteration +
          vectors * spec.parameter_count() * int64_t{sizeof(Scalar)} +
          (options.shuffle ? pattern_count * int64_t{sizeof(int32_t)} : 0);
 }
@@ -109,15 +109,13 @@ auto Trainer<Scalar>::TrainBatch(const ParallelFor& parallel_for, const StopChec
       task_.patterns.Gather(std::span(order_).subspan(state_.position + begin, n), inputs, targets, weights);
     }
   };
-  if (!computation_.Run(state_.parameters, request, parallel_for, stopped)) return Outcome::kStopped;
-  const Measures& measures = computation_.measures();
-  if (!std::isfinite(measures.log_likelihood)) return Outcome::kDiverged;
   const double step_size = StepSizeOf(task_.options, state_.epoch, task_.epoch_count, state_.plateau);
-  const double norm = Update(task_.options, step_size, measures.weight_sum, &computation_.gradient(), &state_.optimizer,
-                             &state_.parameters);
-  if (!std::isfinite(norm)) return Outcome::kDiverged;
-  state_.measures.Add(measures);
-  state_.gradient_norm_sum += norm;
+  const std::optional<double> norm = LearnBatch(task_.options, step_size, request, parallel_for, stopped, &computation_,
+                                                &state_.optimizer, &state_.parameters);
+  if (!norm) return Outcome::kStopped;
+  if (!std::isfinite(*norm)) return Outcome::kDiverged;
+  state_.measures.Add(computation_.measures());
+  state_.gradient_norm_sum += *norm;
   ++state_.batch_count;
   state_.position += request.pattern_count;
   return state_.position < task_.patterns.count() ? Outcome::kBatchDone : Outcome::kEpochTrained;

@@ -56,7 +56,8 @@ struct EpochResult {
 };
 
 // Not thread-safe; one thread at a time calls Step. Same task, same initial parameters: same bits, whatever the
-// ParallelFor. A step that is stopped has changed nothing, and can be called again.
+// ParallelFor. A step that is stopped has changed nothing, and can be called again; behind one that has diverged the
+// state is meaningless.
 template <typename Scalar>
 class Trainer {
  public:

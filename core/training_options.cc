@@ -156,6 +156,11 @@ bool TrainsOnWholeSets(const OptimizerOptions& optimizer) {
   return std::holds_alternative<Lbfgs>(optimizer) || std::holds_alternative<NewtonCg>(optimizer);
 }
 
+bool IsPlainAscent(const TrainingOptions& options) {
+  const auto* ascent = std::get_if<GradientAscent>(&options.optimizer);
+  return ascent != nullptr && ascent->momentum == 0 && options.weight_decay == 0;
+}
+
 double DefaultStepSize(const OptimizerOptions& optimizer) {
   if (TrainsOnWholeSets(optimizer)) return 1;
   return std::holds_alternative<Adam>(optimizer) ? 0.001 : 0.1;

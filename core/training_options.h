@@ -14,6 +14,12 @@ inline constexpr int64_t kMaxEpochCount = 1'000'000;
 // How the gradients of a batch's patterns become one: the mean by pattern weight, or the sum of eq. (4) itself.
 enum class Reduction { kMean, kSum };
 
+// What a sum over patterns of weights `weight_sum` is multiplied with. Patterns without weight have mean gradient 0
+// anyhow.
+inline double ReductionScale(Reduction reduction, double weight_sum) {
+  return reduction == Reduction::kMean && weight_sum > 0 ? 1 / weight_sum : 1;
+}
+
 // w += step_size * v, v = momentum * v + gradient; Nesterov: w += step_size * (gradient + momentum * v).
 struct GradientAscent {
   double momentum = 0;
@@ -107,6 +113,9 @@ struct TrainingOptions {
   std::optional<EarlyStopping> early_stopping = {};
   bool operator==(const TrainingOptions&) const = default;
 };
+
+// Gradient ascent by (15) alone: nothing is remembered from step to step, and nothing decays.
+bool IsPlainAscent(const TrainingOptions& options);
 
 // The step size used where a caller gives none.
 double DefaultStepSize(const OptimizerOptions& optimizer);

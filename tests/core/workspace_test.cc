@@ -102,7 +102,7 @@ TEST(BatchWorkspaceTest, TakesNoMoreThanItSaysWithAndWithoutGradient) {
     const int64_t before = AllocatedBytes();
     BatchComputation<float> computation(spec, {});
     EXPECT_TRUE(computation.Run(parameters, request, SequentialFor, NeverStop));
-    ExpectTruth(BatchComputation<float>::WorkspaceBytes(spec, patterns.count(), gradient) + kBookkeepingBytes, before,
+    ExpectTruth(BatchComputation<float>::WorkspaceBytes(spec, patterns.count()) + kBookkeepingBytes, before,
                 /*slack=*/2);
   }
 }
