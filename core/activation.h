@@ -6,10 +6,11 @@
 
 namespace backprop {
 
-// Weighted sums `s` [unit_count x pattern_count] become activations in place: h = f(s). Jacobs (2008), eq. (12) for the
-// logistic. Finite for every finite s.
-template <typename Scalar>
-void Activate(Activation activation, Columns<Scalar> s) {
+// Weighted sums `s` become activations in place: h = f(s). Jacobs (2008), eq. (12) for the logistic. Finite for every
+// finite s. Matrices and vectors of Eigen.
+template <typename Values>
+void ActivateValues(Activation activation, Values& s) {
+  using Scalar = typename Values::Scalar;
   switch (activation) {
     case Activation::kLogistic:
       s = s.array().logistic();
@@ -26,9 +27,10 @@ void Activate(Activation activation, Columns<Scalar> s) {
 }
 
 // Multiplies d log L / d h, in `error_signal`, by d h / d s taken from the activation `h`, which leaves the error
-// signal d log L / d s. Both [unit_count x pattern_count]. Eq. (13) for the logistic; relu's derivative at 0 is 0.
-template <typename Scalar>
-void MultiplyByDerivative(Activation activation, const ConstColumns<Scalar>& h, Columns<Scalar> error_signal) {
+// signal d log L / d s. Eq. (13) for the logistic; relu's derivative at 0 is 0.
+template <typename Values, typename Signals>
+void MultiplyValuesByDerivative(Activation activation, const Values& h, Signals& error_signal) {
+  using Scalar = typename Values::Scalar;
   switch (activation) {
     case Activation::kLogistic:
       error_signal.array() *= h.array() * (Scalar(1) - h.array());
@@ -42,6 +44,16 @@ void MultiplyByDerivative(Activation activation, const ConstColumns<Scalar>& h, 
     case Activation::kIdentity:
       return;
   }
+}
+
+// The same for whole layers, both [unit_count x pattern_count].
+template <typename Scalar>
+void Activate(Activation activation, Columns<Scalar> s) {
+  ActivateValues(activation, s);
+}
+template <typename Scalar>
+void MultiplyByDerivative(Activation activation, const ConstColumns<Scalar>& h, Columns<Scalar> error_signal) {
+  MultiplyValuesByDerivative(activation, h, error_signal);
 }
 
 // f'(s) as a polynomial in h = f(s): constant + linear h + quadratic h^2. All higher derivatives follow from it:

@@ -19,7 +19,7 @@ constexpr int64_t kMaxChunkNumbers = 1 << 22;
 // A slice of a chunk, or a part of its gradient, is worth a thread only with so many multiply-adds and patterns or
 // inputs in it.
 constexpr int64_t kMinSliceWork = 1'000'000;
-constexpr int64_t kMinSlicePatterns = 64;
+constexpr int64_t kMinSlicePatterns = 16, kMaxSlicePatterns = 64;
 constexpr int64_t kMinPartWork = 1'000'000;
 constexpr int64_t kPartInputs = 16;  // Parts are multiples of it: the columns of a product's tile.
 constexpr int64_t kMaxSlices = 16;
@@ -32,8 +32,9 @@ int64_t ChunkCapacity(const NetworkSpec& spec, int64_t pattern_count) {
 }
 
 int64_t SliceCount(const NetworkSpec& spec, int64_t n) {
-  return std::clamp<int64_t>(std::min(n * spec.parameter_count() / kMinSliceWork, n / kMinSlicePatterns), 1,
-                             kMaxSlices);
+  // Long slices read the weights less often; there should be a few of them all the same.
+  const int64_t patterns = std::clamp<int64_t>(n / 4, kMinSlicePatterns, kMaxSlicePatterns);
+  return std::clamp<int64_t>(std::min(n * spec.parameter_count() / kMinSliceWork, n / patterns), 1, kMaxSlices);
 }
 
 }  // namespace

@@ -16,48 +16,65 @@ namespace {
 
 constexpr int kRows = 4;  // That are taken at once: they share what is loaded of h.
 
-// Of `rows` rows: w += step h_before' where `pending`, then s = w h.
+// The sum of all lanes, by halves.
+template <typename Scalar>
+Scalar SumOf(typename Simd<Scalar>::Vector v) {
+  Scalar sums[Simd<Scalar>::kLanes];
+  Simd<Scalar>::Store(sums, v);
+  for (int half = Simd<Scalar>::kLanes / 2; half > 0; half /= 2) {
+    for (int lane = 0; lane < half; ++lane) sums[lane] += sums[lane + half];
+  }
+  return sums[0];
+}
+
+// A layer of a network on its way from one pattern to the next.
+template <typename Scalar>
+struct Layer {
+  int64_t unit_count, input_count;
+  Scalar *weights, *biases;
+  const Scalar *steps, *h_before;  // That are pending: w_ij += steps_i h_before_j.
+  const Scalar* h;
+  Scalar* s;
+};
+
+// Of units [first, first + rows): w += step h_before' and b += step where `pending`, then s = w h + b.
 template <typename Scalar, int rows, bool pending>
-void StepRows(int64_t input_count, const Scalar* steps, const Scalar* h_before, const Scalar* h, Scalar* w, Scalar* s) {
+void StepRows(const Layer<Scalar>& layer, int64_t first) {
   using S = Simd<Scalar>;
+  const int64_t inputs = layer.input_count;
+  Scalar* const w = layer.weights + first * inputs;
   typename S::Vector sums[rows] = {};
   int64_t j = 0;
-  for (; j + S::kLanes <= input_count; j += S::kLanes) {
-    const auto now = S::Load(h + j);
+  for (; j + S::kLanes <= inputs; j += S::kLanes) {
+    const auto now = S::Load(layer.h + j);
     for (int row = 0; row < rows; ++row) {
-      Scalar* at = w + row * input_count + j;
+      Scalar* at = w + row * inputs + j;
       auto weights = S::Load(at);
       if constexpr (pending) {
-        weights += steps[row] * S::Load(h_before + j);
+        weights += layer.steps[first + row] * S::Load(layer.h_before + j);
         S::Store(at, weights);
       }
       sums[row] += weights * now;
     }
   }
   for (int row = 0; row < rows; ++row) {
-    Scalar sum = 0;
-    for (int lane = 0; lane < S::kLanes; ++lane) sum += sums[row][lane];
-    for (int64_t k = j; k < input_count; ++k) {
-      Scalar& weight = w[row * input_count + k];
-      if constexpr (pending) weight += steps[row] * h_before[k];
-      sum += weight * h[k];
+    const int64_t i = first + row;
+    Scalar sum = j > 0 ? SumOf<Scalar>(sums[row]) : 0;
+    for (int64_t k = j; k < inputs; ++k) {
+      Scalar& weight = w[row * inputs + k];
+      if constexpr (pending) weight += layer.steps[i] * layer.h_before[k];
+      sum += weight * layer.h[k];
     }
-    s[row] = sum;
+    if constexpr (pending) layer.biases[i] += layer.steps[i];
+    layer.s[i] = sum + layer.biases[i];
   }
 }
 
 template <typename Scalar, bool pending>
-void StepLayer(const Vector<Scalar>& steps, const Vector<Scalar>& h_before, const Vector<Scalar>& h, Scalar* w,
-               Vector<Scalar>* s) {
-  const int64_t inputs = h.size(), units = s->size();
+void StepLayer(const Layer<Scalar>& layer) {
   int64_t i = 0;
-  for (; i + kRows <= units; i += kRows) {
-    StepRows<Scalar, kRows, pending>(inputs, steps.data() + i, h_before.data(), h.data(), w + i * inputs,
-                                     s->data() + i);
-  }
-  for (; i < units; ++i) {
-    StepRows<Scalar, 1, pending>(inputs, steps.data() + i, h_before.data(), h.data(), w + i * inputs, s->data() + i);
-  }
+  for (; i + kRows <= layer.unit_count; i += kRows) StepRows<Scalar, kRows, pending>(layer, i);
+  for (; i < layer.unit_count; ++i) StepRows<Scalar, 1, pending>(layer, i);
 }
 
 }  // namespace
@@ -87,10 +104,10 @@ template <typename Scalar>
 double OnlineAscent<Scalar>::Learn(const TrainingOptions& options, double step_size, const Scalar* x,
                                    const Scalar* target, Scalar weight, Parameters<Scalar>* parameters,
                                    Measures* measures) {
-  std::copy_n(x, now_->h[0].size(), now_->h[0].data());
-  std::copy_n(target, target_.size(), target_.data());
-  scalings_.input.Apply<Scalar>(now_->h[0]);
-  scalings_.target.Apply<Scalar>(target_);
+  now_->h[0] = Eigen::Map<const Vector<Scalar>>(x, now_->h[0].size());
+  target_ = Eigen::Map<const Vector<Scalar>>(target, target_.size());
+  if (!scalings_.input.is_identity()) scalings_.input.Apply<Scalar>(now_->h[0]);
+  if (!scalings_.target.is_identity()) scalings_.target.Apply<Scalar>(target_);
   Forward(parameters);
   Vector<Scalar>& y = now_->h.back();
   Eigen::Matrix<Scalar, 1, 1> log_likelihood;
@@ -116,20 +133,28 @@ double OnlineAscent<Scalar>::Learn(const TrainingOptions& options, double step_s
 }
 
 template <typename Scalar>
+void OnlineAscent<Scalar>::Step(int layer, const Vector<Scalar>& h, Vector<Scalar>* s,
+                                Parameters<Scalar>* parameters) const {
+  const LayerShape& shape = parameters->shape(layer);
+  Scalar* const flat = parameters->flat().data();
+  const Layer<Scalar> step{.unit_count = shape.unit_count,
+                           .input_count = shape.input_count,
+                           .weights = flat + shape.weight_offset,
+                           .biases = flat + shape.bias_offset,
+                           .steps = before_->steps[layer].data(),
+                           .h_before = before_->h[layer - 1].data(),
+                           .h = h.data(),
+                           .s = s->data()};
+  pending_ ? StepLayer<Scalar, true>(step) : StepLayer<Scalar, false>(step);
+}
+
+template <typename Scalar>
 void OnlineAscent<Scalar>::Forward(Parameters<Scalar>* parameters) {
   for (int layer = 1; layer <= spec_.layer_count(); ++layer) {
-    auto biases = parameters->biases(layer);
     Vector<Scalar>& s = now_->h[layer];
-    Scalar* weights = parameters->weights(layer).data();
-    if (pending_) {
-      // w_ij += e d_i h_j (15) of the pattern before, then s_i = sum_j w_ij h_j (7), (12).
-      StepLayer<Scalar, true>(before_->steps[layer], before_->h[layer - 1], now_->h[layer - 1], weights, &s);
-      biases += before_->steps[layer];
-    } else {
-      StepLayer<Scalar, false>(before_->steps[layer], before_->h[layer - 1], now_->h[layer - 1], weights, &s);
-    }
-    s += biases;
-    if (layer < spec_.layer_count()) Activate<Scalar>(spec_.activation(layer), s);  // h_i = f(s_i) (12)
+    // w_ij += e d_i h_j (15) of the pattern before, where that is pending, then s_i = sum_j w_ij h_j (7), (12).
+    Step(layer, now_->h[layer - 1], &s, parameters);
+    if (layer < spec_.layer_count()) ActivateValues(spec_.activation(layer), s);  // h_i = f(s_i) (12)
   }
   pending_ = false;
 }
@@ -143,7 +168,7 @@ void OnlineAscent<Scalar>::SendBack(const Parameters<Scalar>& parameters) {
     const auto w = parameters.weights(layer);
     d_below = d(0) * w.row(0).transpose();
     for (Eigen::Index k = 1; k < d.size(); ++k) d_below += d(k) * w.row(k).transpose();
-    MultiplyByDerivative<Scalar>(spec_.activation(layer - 1), now_->h[layer - 1], d_below);
+    MultiplyValuesByDerivative(spec_.activation(layer - 1), now_->h[layer - 1], d_below);
   }
 }
 
@@ -161,10 +186,7 @@ template <typename Scalar>
 void OnlineAscent<Scalar>::Finish(Parameters<Scalar>* parameters) {
   if (!pending_) return;
   for (int layer = 1; layer <= spec_.layer_count(); ++layer) {
-    const Vector<Scalar>& h = before_->h[layer - 1];
-    // The weighted sums are not needed.
-    StepLayer<Scalar, true>(before_->steps[layer], h, h, parameters->weights(layer).data(), &now_->h[layer]);
-    parameters->biases(layer) += before_->steps[layer];
+    Step(layer, before_->h[layer - 1], &now_->h[layer], parameters);  // Whose weighted sums are not needed.
   }
   pending_ = false;
 }

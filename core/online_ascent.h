@@ -44,6 +44,8 @@ class OnlineAscent {
     std::vector<Vector<Scalar>> h, steps;
   };
 
+  // The weighted sums `s` of a layer over `h`, after the step that is pending, if any.
+  void Step(int layer, const Vector<Scalar>& h, Vector<Scalar>* s, Parameters<Scalar>* parameters) const;
   void Forward(Parameters<Scalar>* parameters);
   // From the output units' error signals in now_->steps to those of all hidden layers.
   void SendBack(const Parameters<Scalar>& parameters);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 
 namespace backprop {
 namespace {
@@ -30,7 +31,10 @@ PatternSequence<Scalar>::PatternSequence(int input_count, int target_count)
     : input_count_(input_count),
       target_count_(target_count),
       bytes_per_pattern_((int64_t{input_count} + target_count + 1) * int64_t{sizeof(Scalar)}),
-      chunk_capacity_(std::clamp<int64_t>(kChunkBytes / bytes_per_pattern_, 1, kMaxChunkCapacity)) {}
+      chunk_shift_(static_cast<int>(std::bit_width(static_cast<uint64_t>(
+                       std::clamp<int64_t>(kChunkBytes / bytes_per_pattern_, 1, kMaxChunkCapacity)))) -
+                   1),
+      chunk_capacity_(int64_t{1} << chunk_shift_) {}
 
 template <typename Scalar>
 void PatternSequence<Scalar>::Append(const Patterns<Scalar>& patterns) {
@@ -85,8 +89,8 @@ void PatternSequence<Scalar>::Gather(std::span<const int32_t> indices, Columns<S
 
 template <typename Scalar>
 auto PatternSequence<Scalar>::operator[](int64_t index) const -> View {
-  const Chunk& chunk = *chunks_[index / chunk_capacity_];
-  const int64_t column = index % chunk_capacity_;
+  const Chunk& chunk = *chunks_[index >> chunk_shift_];
+  const int64_t column = index & (chunk_capacity_ - 1);
   return {.inputs = chunk.inputs.data() + column * input_count_,
           .targets = chunk.targets.data() + column * target_count_,
           .weight = chunk.weights(column)};

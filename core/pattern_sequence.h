@@ -60,6 +60,7 @@ class PatternSequence {
   int input_count_;
   int target_count_;
   int64_t bytes_per_pattern_;
+  int chunk_shift_;         // log2(chunk_capacity_): a pattern is found without a division.
   int64_t chunk_capacity_;  // Patterns a chunk.
   int64_t count_ = 0;
   std::vector<std::shared_ptr<Chunk>> chunks_;

@@ -10,7 +10,7 @@ say "Installing what is missing"
 scripts/install_dependencies.sh demo
 
 say "Building Release"
-cmake --preset release >/dev/null
+cmake --preset release -DBACKPROP_WITH_TESTS=OFF >/dev/null
 cmake --build --preset release --target backpropd backprop_cli
 
 server=

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# clang-format, clang-tidy and buf lint over everything. Needs `install_dependencies.sh ci` and a configured dev build.
+# clang-format, clang-tidy and buf lint over everything. Needs `install_dependencies.sh ci` and what scripts/test.sh
+# builds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,4 +17,4 @@ $buf lint build/tools/backprop.binpb --config buf.yaml
 # Sign conversions: g++ warns of them in C++ only where asked, clang with -Wconversion.
 echo "== clang-tidy"
 git ls-files 'core/*.cc' 'server/*.cc' 'client/*.cc' | xargs -P 2 -n 2 \
-  clang-tidy --quiet -p build/dev --extra-arg=-Wno-sign-conversion 2> >(grep -v 'warnings generated' >&2)
+  clang-tidy --quiet -p build/release --extra-arg=-Wno-sign-conversion 2> >(grep -v 'warnings generated' >&2)

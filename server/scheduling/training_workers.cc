@@ -17,6 +17,15 @@ absl::Status ShuttingDown() {
                "the server is shutting down; try again elsewhere or later");
 }
 
+// Looks for `seen` without giving up the processor, for as long as kLookOut.
+template <typename Condition>
+void LookOutFor(const Condition& seen) {
+  using Clock = std::chrono::steady_clock;
+  for (const Clock::time_point end = Clock::now() + TrainingWorkers::kLookOut; !seen() && Clock::now() < end;) {
+    for (int i = 0; i < 16; ++i) __builtin_ia32_pause();
+  }
+}
+
 // Slices of work whose end somebody waits for: they hear of it when the job has left the queue.
 class WaitedJob final : public TrainingJob {
  public:
@@ -50,7 +59,7 @@ struct TrainingWorkers::Loop {
   const int count;
   const std::function<void(int)>& task;
   std::atomic<int> next = 0;
-  int helper_count = 0;  // Guarded by the workers' mutex.
+  std::atomic<int> helper_count = 0;  // Changed under the workers' mutex.
   std::once_flag failed_once = {};
   std::exception_ptr failure = nullptr;  // The first exception of a task.
 };
@@ -89,6 +98,7 @@ absl::Status TrainingWorkers::Submit(std::shared_ptr<TrainingJob> job, Place pla
     const std::lock_guard lock(mutex_);
     if (stopping_) return ShuttingDown();
     waiting_.push_back(std::move(job));
+    ++call_count_;
   }
   work_ready_.notify_one();
   return absl::OkStatus();
@@ -139,11 +149,16 @@ void TrainingWorkers::ParallelFor(int count, const std::function<void(int)>& tas
   {
     const std::lock_guard lock(mutex_);
     loops_.push_back(&loop);
+    ++call_count_;
   }
   for (int i = 1; i < std::min(count, worker_count()); ++i) work_ready_.notify_one();
   TakeTurns(&loop);
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase(loops_, &loop);
+  }
+  LookOutFor([&loop] { return loop.helper_count == 0; });
   std::unique_lock lock(mutex_);
-  std::erase(loops_, &loop);
   loop_left_.wait(lock, [&] { return loop.helper_count == 0; });
   if (loop.failure) std::rethrow_exception(loop.failure);
 }
@@ -165,6 +180,11 @@ void TrainingWorkers::Work() {
       lock.lock();
       --loop->helper_count;
       loop_left_.notify_all();
+      if (!loops_.empty() || !waiting_.empty()) continue;
+      const uint64_t seen = call_count_;
+      lock.unlock();
+      LookOutFor([this, seen] { return call_count_ != seen || stopping_; });
+      lock.lock();
     } else if (stopping_) {
       return;
     } else {

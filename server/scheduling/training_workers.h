@@ -36,6 +36,9 @@ class TrainingWorkers {
 
   // How long a job should work before it lets others have the worker.
   static constexpr std::chrono::milliseconds kSlice{20};
+  // How long a worker that has helped with a loop looks out for the next one before it sleeps, and the loop's caller
+  // for its helpers: batches follow each other faster than the system wakes a thread.
+  static constexpr std::chrono::microseconds kLookOut{50};
 
   explicit TrainingWorkers(Options options);
   ~TrainingWorkers();
@@ -90,6 +93,7 @@ class TrainingWorkers {
   int running_count_ ABSL_GUARDED_BY(mutex_) = 0;
   int place_count_ ABSL_GUARDED_BY(mutex_) = 0;      // Places taken for jobs that are to come.
   std::deque<Loop*> loops_ ABSL_GUARDED_BY(mutex_);  // With turns perhaps left. Each lives on its caller's stack.
+  std::atomic<uint64_t> call_count_ = 0;             // Jobs and loops so far: changed under the mutex.
   std::atomic<bool> stopping_ = false;
   std::once_flag shutdown_once_;
   std::vector<std::thread> threads_;  // Constant after construction, until Shutdown joins them.

@@ -1,5 +1,6 @@
 #include "core/products.h"
 
+#include <limits>
 #include <vector>
 
 #include "core/random.h"
@@ -25,12 +26,26 @@ struct Shape {
 // one panel holds.
 const Shape kShapes[] = {{1, 1, 1},    {2, 3, 1},     {5, 7, 2},      {6, 16, 16}, {7, 17, 17},
                          {13, 9, 3},   {12, 32, 4},   {10, 128, 5},   {1, 1, 40},  {33, 65, 34},
-                         {11, 29, 64}, {8, 1025, 20}, {1030, 40, 20}, {3, 5, 1030}};
+                         {11, 29, 64}, {8, 1025, 20}, {1030, 40, 20}, {3, 5, 1024}, {3, 5, 1030}};
 
 template <typename Scalar>
 class ProductsTest : public testing::Test {};
 using Scalars = testing::Types<float, double>;
 TYPED_TEST_SUITE(ProductsTest, Scalars);
+
+// Error signals as tiles, copied in two parts as two slices of a batch would, with room left.
+template <typename Scalar>
+struct TiledSignals {
+  explicit TiledSignals(const Matrix<Scalar>& d)
+      : memory(SignalTiles<Scalar>::Size(d.rows(), d.cols() + 3)), tiles{memory.data(), d.cols() + 3} {
+    const int64_t half = d.cols() / 2;
+    tiles.Copy(0, d.leftCols(half));
+    tiles.Copy(half, d.rightCols(d.cols() - half));
+  }
+
+  std::vector<Scalar> memory;
+  SignalTiles<Scalar> tiles;
+};
 
 // Each product, assigned and added, is that of the definition, taken coefficient by coefficient.
 template <typename Scalar>
@@ -53,6 +68,33 @@ void ExpectProducts(const Shape& shape) {
     const WeightMatrix<Scalar> expected_g = kept * g + WeightMatrix<Scalar>(d.lazyProduct(h.transpose()));
     MultiplyOuter<Scalar>(d, h, into, g);
     EXPECT_EQ(g, expected_g);
+    if (shape.patterns > kMaxProductPatterns) continue;
+    g = WholeNumbers<WeightMatrix<Scalar>>(shape.units, shape.inputs, 6);
+    TiledSignals<Scalar> tiled(d);
+    MultiplyOuter<Scalar>(tiled.tiles, h, into, g);
+    EXPECT_EQ(g, expected_g);
+  }
+}
+
+// Steps of 2 along the product, and the sum of its squares.
+template <typename Scalar>
+void ExpectAscent(const Shape& shape) {
+  SCOPED_TRACE(testing::Message() << shape.units << " x " << shape.inputs << ", " << shape.patterns << " patterns");
+  const auto h = WholeNumbers<Matrix<Scalar>>(shape.inputs, shape.patterns, 2);
+  const auto d = WholeNumbers<Matrix<Scalar>>(shape.units, shape.patterns, 3);
+  auto w = WholeNumbers<WeightMatrix<Scalar>>(shape.units, shape.inputs, 6);
+  const WeightMatrix<Scalar> g = d.lazyProduct(h.transpose()), expected = w + 2 * g;
+  TiledSignals<Scalar> tiled(d);
+  // Squares are not small: they are rounded as they are summed.
+  const double squares = g.template cast<double>().squaredNorm();
+  EXPECT_NEAR(AscendOuter<Scalar>(tiled.tiles, h, Scalar(2), w), squares,
+              squares * std::numeric_limits<Scalar>::epsilon() * 100);
+  EXPECT_EQ(w, expected);
+}
+
+TYPED_TEST(ProductsTest, AscentsFollowTheProduct) {
+  for (const Shape& shape : kShapes) {
+    if (shape.patterns <= kMaxProductPatterns) ExpectAscent<TypeParam>(shape);
   }
 }
 

@@ -11,8 +11,8 @@ from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # CTest says which binaries; by hand the tests run on the dev build.
-BACKPROPD = os.environ.get("BACKPROPD", str(ROOT / "build/dev/server/backpropd"))
-BACKPROP = os.environ.get("BACKPROP", str(ROOT / "build/dev/client/cli/backprop"))
+BACKPROPD = os.environ.get("BACKPROPD", str(ROOT / "build/release/server/backpropd"))
+BACKPROP = os.environ.get("BACKPROP", str(ROOT / "build/release/client/cli/backprop"))
 
 # Far more than anything here takes: a limit for what hangs, not a measure of speed.
 PATIENCE_S = 120

@@ -12,6 +12,12 @@ namespace {
 // Three decimals, as the note prints its numbers.
 double Rounded(double value) { return std::round(value * 1000) / 1000; }
 
+// The note leaves its products of these numbers to the reader. Factors that are off by 0.0005 at most, none larger than
+// 1, make products of two off by 0.001 at most, ...
+constexpr double kProductOfTwo = 0.001;
+// ... and those for hidden units, (e1 + e2) h (1 - h), by 0.001 * 0.018 + 1 * 0.0005 * (0.998 + 0.018), times the input.
+constexpr double kHiddenProduct = 0.00055;
+
 class WorkedExampleTest : public testing::Test {
  protected:
   WorkedExampleTest() {
@@ -108,18 +114,17 @@ TEST_F(WorkedExampleTest, HiddenToOutputWeightsAreEquations16To19) {
   EXPECT_NEAR(Weight(1, 1, 2), e1_ * h2_, kTolerance);  // (17)
   EXPECT_NEAR(Weight(1, 2, 1), e2_ * h1_, kTolerance);  // (18)
   EXPECT_NEAR(Weight(1, 2, 2), e2_ * h2_, kTolerance);  // (19)
-  // From the note's numbers of three digits, whose rounding moves the products by less than 1e-3.
-  EXPECT_NEAR(Weight(1, 1, 1), (1.0 - 0.984) * 0.982, 1e-3);
-  EXPECT_NEAR(Weight(1, 1, 2), (1.0 - 0.984) * 0.998, 1e-3);
-  EXPECT_NEAR(Weight(1, 2, 1), (0.0 - 0.984) * 0.982, 1e-3);
-  EXPECT_NEAR(Weight(1, 2, 2), (0.0 - 0.984) * 0.998, 1e-3);
+  EXPECT_NEAR(Weight(1, 1, 1), (1.0 - 0.984) * 0.982, kProductOfTwo);
+  EXPECT_NEAR(Weight(1, 1, 2), (1.0 - 0.984) * 0.998, kProductOfTwo);
+  EXPECT_NEAR(Weight(1, 2, 1), (0.0 - 0.984) * 0.982, kProductOfTwo);
+  EXPECT_NEAR(Weight(1, 2, 2), (0.0 - 0.984) * 0.998, kProductOfTwo);
 }
 
 TEST_F(WorkedExampleTest, HiddenBiasesAreEquations20And21) {
   EXPECT_NEAR(Bias(0, 1), (e1_ * 1 + e2_ * 1) * h1_ * (1 - h1_), kTolerance);    // (20)
   EXPECT_NEAR(Bias(0, 2), (e1_ * -1 + e2_ * -1) * h2_ * (1 - h2_), kTolerance);  // (21)
-  EXPECT_NEAR(Bias(0, 1), (1.0 - 0.984 + 0.0 - 0.984) * 0.982 * (1 - 0.982), 1e-3);
-  EXPECT_NEAR(Bias(0, 2), -(1.0 - 0.984 + 0.0 - 0.984) * 0.998 * (1 - 0.998), 1e-3);
+  EXPECT_NEAR(Bias(0, 1), (1.0 - 0.984 + 0.0 - 0.984) * 0.982 * (1 - 0.982), kHiddenProduct);
+  EXPECT_NEAR(Bias(0, 2), -(1.0 - 0.984 + 0.0 - 0.984) * 0.998 * (1 - 0.998), kHiddenProduct);
 }
 
 TEST_F(WorkedExampleTest, InputToHiddenWeightsAreEquations22To25) {
@@ -128,8 +133,10 @@ TEST_F(WorkedExampleTest, InputToHiddenWeightsAreEquations22To25) {
   EXPECT_NEAR(Weight(0, 1, 2), first * 2.0, kTolerance);   // (23)
   EXPECT_NEAR(Weight(0, 2, 1), second * 1.0, kTolerance);  // (24)
   EXPECT_NEAR(Weight(0, 2, 2), second * 2.0, kTolerance);  // (25)
-  EXPECT_NEAR(Weight(0, 1, 2), (1.0 - 0.984 + 0.0 - 0.984) * 0.982 * (1 - 0.982) * 2.0, 1e-3);
-  EXPECT_NEAR(Weight(0, 2, 2), -(1.0 - 0.984 + 0.0 - 0.984) * 0.998 * (1 - 0.998) * 2.0, 1e-3);
+  EXPECT_NEAR(Weight(0, 1, 1), (1.0 - 0.984 + 0.0 - 0.984) * 0.982 * (1 - 0.982), kHiddenProduct);
+  EXPECT_NEAR(Weight(0, 2, 1), -(1.0 - 0.984 + 0.0 - 0.984) * 0.998 * (1 - 0.998), kHiddenProduct);
+  EXPECT_NEAR(Weight(0, 1, 2), (1.0 - 0.984 + 0.0 - 0.984) * 0.982 * (1 - 0.982) * 2.0, 2 * kHiddenProduct);
+  EXPECT_NEAR(Weight(0, 2, 2), -(1.0 - 0.984 + 0.0 - 0.984) * 0.998 * (1 - 0.998) * 2.0, 2 * kHiddenProduct);
 }
 
 void ExpectRow(const v1::Matrix& row, const std::vector<double>& expected) {
@@ -171,6 +178,10 @@ TEST_F(WorkedExampleTest, TheTraceHasEveryStageOfTheNote) {
   ExpectRow(outputs.activation_derivatives(), {1, 1});                             // (8)
   ExpectRow(outputs.error_signals(), {e1_, e2_});
   ExpectRow(trace.targets(), {1, 0});
+  // The factors as the note prints them.
+  EXPECT_EQ(Rounded(hidden.activations().double_values(0)), 0.982);
+  EXPECT_EQ(Rounded(hidden.activations().double_values(1)), 0.998);
+  EXPECT_EQ(Rounded(outputs.activations().double_values(0)), 0.984);
   EXPECT_FALSE(outputs.has_softmax_derivatives());
   EXPECT_EQ(trace.model_version(), 0);
   EXPECT_NEAR(trace.log_likelihood(), answer_.log_likelihood(), kTolerance);
