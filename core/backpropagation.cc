@@ -21,26 +21,32 @@ int64_t PatternStride(int64_t unit_count) {
 }  // namespace
 
 template <typename Scalar>
-int64_t Pass<Scalar>::ByteCount(const NetworkSpec& spec, int64_t pattern_capacity) {
+int64_t Pass<Scalar>::ByteCount(const NetworkSpec& spec, int64_t pattern_capacity, Ways ways) {
   int64_t numbers = 0;
   for (int layer = 0; layer <= spec.layer_count(); ++layer) {
-    numbers += 2 * PatternStride<Scalar>(spec.unit_count(layer)) * pattern_capacity;
+    const int64_t values = PatternStride<Scalar>(spec.unit_count(layer)) * pattern_capacity;
+    numbers += values;
+    if (ways == Ways::kForward) continue;
+    numbers += values;
     if (layer > 0) numbers += SignalTiles<Scalar>::Size(spec.unit_count(layer), pattern_capacity);
   }
   return numbers * int64_t{sizeof(Scalar)};
 }
 
 template <typename Scalar>
-Pass<Scalar>::Pass(const NetworkSpec& spec, int64_t pattern_capacity)
-    : storage_(ByteCount(spec, pattern_capacity) / int64_t{sizeof(Scalar)}) {
+Pass<Scalar>::Pass(const NetworkSpec& spec, int64_t pattern_capacity, Ways ways)
+    : storage_(ByteCount(spec, pattern_capacity, ways) / int64_t{sizeof(Scalar)}) {
   Scalar* next = storage_.data();
-  for (int layer = 0; layer <= spec.layer_count(); ++layer) {
-    const int64_t stride = PatternStride<Scalar>(spec.unit_count(layer));
-    for (std::vector<Activations>* values : {&activations, &error_signals}) {
+  const auto add_values = [&](std::vector<Activations>* values) {
+    for (int layer = 0; layer <= spec.layer_count(); ++layer) {
+      const int64_t stride = PatternStride<Scalar>(spec.unit_count(layer));
       values->emplace_back(next, spec.unit_count(layer), pattern_capacity, Eigen::OuterStride<>(stride));
       next += stride * pattern_capacity;
     }
-  }
+  };
+  add_values(&activations);
+  if (ways == Ways::kForward) return;
+  add_values(&error_signals);
   for (int layer = 1; layer <= spec.layer_count(); ++layer) {
     signal_tiles.push_back({next, pattern_capacity});
     next += SignalTiles<Scalar>::Size(spec.unit_count(layer), pattern_capacity);

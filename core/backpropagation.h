@@ -11,18 +11,21 @@
 
 namespace backprop {
 
+// Which ways patterns go: forward alone, or back too.
+enum class Ways { kForward, kBoth };
+
 // What one pass leaves behind, layer by layer, for up to pattern_capacity patterns; reused from batch to batch. Moved,
-// never copied.
+// never copied. Of Ways::kForward it has activations only.
 template <typename Scalar>
 struct Pass {
   using Activations = Eigen::Map<Matrix<Scalar>, Eigen::AlignedMax, Eigen::OuterStride<>>;
 
-  Pass(const NetworkSpec& spec, int64_t pattern_capacity);
+  Pass(const NetworkSpec& spec, int64_t pattern_capacity, Ways ways = Ways::kBoth);
   Pass(Pass&&) noexcept = default;
   Pass& operator=(Pass&&) noexcept = default;
 
   // Bytes that such a pass takes.
-  static int64_t ByteCount(const NetworkSpec& spec, int64_t pattern_capacity);
+  static int64_t ByteCount(const NetworkSpec& spec, int64_t pattern_capacity, Ways ways = Ways::kBoth);
 
   // [layer 0 .. layer_count][unit_count x pattern_capacity]: layer 0 is the inputs x, the last the outputs.
   std::vector<Activations> activations;

@@ -50,9 +50,10 @@ PatternSource<Scalar> SourceOf(const Patterns<Scalar>& patterns) {
 }
 
 template <typename Scalar>
-BatchComputation<Scalar>::Chunk::Chunk(const NetworkSpec& spec, int64_t capacity)
+BatchComputation<Scalar>::Chunk::Chunk(const NetworkSpec& spec, int64_t capacity, Ways ways)
     : capacity(capacity),
-      pass(spec, capacity),
+      ways(ways),
+      pass(spec, capacity, ways),
       targets(spec.output_unit_count(), capacity),
       weights(capacity),
       log_likelihood(capacity) {}
@@ -62,18 +63,21 @@ BatchComputation<Scalar>::BatchComputation(NetworkSpec spec, Scalings scalings)
     : spec_(std::move(spec)), scalings_(std::move(scalings)), gradient_(spec_.layout()) {}
 
 template <typename Scalar>
-int64_t BatchComputation<Scalar>::WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count) {
+int64_t BatchComputation<Scalar>::WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count, Ways ways) {
   const int64_t capacity = ChunkCapacity(spec, pattern_count);
   // Of a pattern beside its pass: targets, weight and log likelihood.
   const int64_t numbers = spec.parameter_count() + capacity * (spec.output_unit_count() + 2);
-  return Pass<Scalar>::ByteCount(spec, capacity) + numbers * int64_t{sizeof(Scalar)};
+  return Pass<Scalar>::ByteCount(spec, capacity, ways) + numbers * int64_t{sizeof(Scalar)};
 }
 
 template <typename Scalar>
 bool BatchComputation<Scalar>::Run(const Parameters<Scalar>& parameters, const BatchRequest<Scalar>& request,
                                    const ParallelFor& parallel_for, const StopCheck& stopped) {
   const int64_t capacity = ChunkCapacity(spec_, request.pattern_count);
-  if (!chunk_ || chunk_->capacity < capacity) chunk_.emplace(spec_, capacity);
+  const Ways ways = request.gradient || (chunk_ && chunk_->ways == Ways::kBoth) ? Ways::kBoth : Ways::kForward;
+  if (!chunk_ || chunk_->capacity < capacity || chunk_->ways != ways) {
+    chunk_.emplace(spec_, std::max(capacity, chunk_ ? chunk_->capacity : 0), ways);
+  }
   measures_ = Measures();
   if (request.pattern_count == 0) gradient_.flat().setZero();
   const Call call{parameters, request, parallel_for, stopped};
@@ -169,7 +173,6 @@ void BatchComputation<Scalar>::RunSlice(const Call& call, int64_t begin, Pattern
   Pass<Scalar>& pass = chunk_->pass;
   auto x = pass.activations.front().middleCols(slice.begin, slice.count);
   auto y = pass.activations.back().middleCols(slice.begin, slice.count);
-  auto error_signals = pass.error_signals.back().middleCols(slice.begin, slice.count);
   auto weights = chunk_->weights.segment(slice.begin, slice.count);
 
   request.source(begin + slice.begin, slice.count, x, chunk_->targets.middleCols(slice.begin, slice.count), weights);
@@ -177,13 +180,16 @@ void BatchComputation<Scalar>::RunSlice(const Call& call, int64_t begin, Pattern
   Forward(spec_, call.parameters, slice, &pass);
   if (request.output_error_signals != nullptr) {
     ActivateOutputs<Scalar>(spec_.task(), y);
-    error_signals = request.output_error_signals->middleCols(begin + slice.begin, slice.count);
     measures->pattern_count += slice.count;
     measures->weight_sum += weights.template cast<double>().sum();
   } else {
     MeasureSlice(call, slice, measures);
   }
   if (request.gradient) {
+    auto error_signals = pass.error_signals.back().middleCols(slice.begin, slice.count);
+    if (request.output_error_signals != nullptr) {
+      error_signals = request.output_error_signals->middleCols(begin + slice.begin, slice.count);
+    }
     error_signals.array().rowwise() *= weights.array();  // A pattern of weight 2 counts as two patterns.
     SendBack(spec_, call.parameters, slice, request.input_gradients != nullptr, &pass);
   }
@@ -220,7 +226,7 @@ Matrix<Scalar> Predict(const NetworkSpec& spec, const Scalings& scalings, const 
                        const ConstColumns<Scalar>& inputs, const StopCheck& stopped) {
   Matrix<Scalar> outputs(spec.output_unit_count(), inputs.cols());
   const int64_t chunk = std::min(kPredictedPatterns, ChunkCapacity(spec, inputs.cols()));
-  Pass<Scalar> pass(spec, chunk);
+  Pass<Scalar> pass(spec, chunk, Ways::kForward);
   for (int64_t begin = 0; begin < inputs.cols() && !stopped(); begin += chunk) {
     const int64_t n = std::min<int64_t>(chunk, inputs.cols() - begin);
     pass.activations.front().leftCols(n) = inputs.middleCols(begin, n);

@@ -72,15 +72,16 @@ class BatchComputation {
   Parameters<Scalar>& gradient() { return gradient_; }
   const Measures& measures() const { return measures_; }
 
-  // Most bytes that the workspace of a batch of `pattern_count` patterns takes.
-  static int64_t WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count);
+  // Most bytes that the workspace of a batch of `pattern_count` patterns takes, with or without its gradient.
+  static int64_t WorkspaceBytes(const NetworkSpec& spec, int64_t pattern_count, Ways ways = Ways::kBoth);
 
  private:
   // Room for the patterns that go through the network at once.
   struct Chunk {
-    Chunk(const NetworkSpec& spec, int64_t capacity);
+    Chunk(const NetworkSpec& spec, int64_t capacity, Ways ways);
 
     int64_t capacity;
+    Ways ways;
     Pass<Scalar> pass;
     Matrix<Scalar> targets;
     RowVector<Scalar> weights, log_likelihood;

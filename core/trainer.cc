@@ -42,15 +42,14 @@ Trainer<Scalar>::Trainer(TrainingTask<Scalar> task, TrainerState<Scalar> state)
 template <typename Scalar>
 int64_t Trainer<Scalar>::WorkspaceBytes(const NetworkSpec& spec, const TrainingOptions& options,
                                         int64_t pattern_count) {
-  const int64_t batch = options.batch_size == 0 ? pattern_count : std::min<int64_t>(options.batch_size, pattern_count);
   // The parameters, and the best of them.
   const int64_t vectors = 2 + OptimizerVectorCount(options.optimizer);
   const int64_t iteration = TrainsOnWholeSets(options.optimizer)
                                 ? SecondOrderIteration<Scalar>::WorkspaceBytes(spec, options.optimizer, pattern_count)
                                 : 0;
   // The validation set may be of any size.
-  return BatchComputation<Scalar>::WorkspaceBytes(spec, batch) + OnlineAscent<Scalar>::WorkspaceBytes(spec) +
-         BatchComputation<Scalar>::WorkspaceBytes(spec, kMaxPatternsPerSet) + iteration +
+  return BatchComputation<Scalar>::WorkspaceBytes(spec, kMaxPatternsPerSet) +
+         OnlineAscent<Scalar>::WorkspaceBytes(spec) + iteration +
          vectors * spec.parameter_count() * int64_t{sizeof(Scalar)} +
          (options.shuffle ? pattern_count * int64_t{sizeof(int32_t)} : 0);
 }

@@ -34,7 +34,7 @@ absl::Status EvaluateFor(const Session<Scalar>& session, const v1::EvaluateReque
   const auto snapshot = session.model_versions().Get(ModelVersionOf(request));
   if (!snapshot.ok()) return snapshot.status();
   MemoryCharge charge(session.budget());
-  const int64_t workspace = BatchComputation<Scalar>::WorkspaceBytes(spec, source->pattern_count);
+  const int64_t workspace = BatchComputation<Scalar>::WorkspaceBytes(spec, source->pattern_count, Ways::kForward);
   if (absl::Status status = charge.Grow(workspace, "the evaluation"); !status.ok()) return status;
   BatchComputation<Scalar> computation(spec, (*snapshot)->scalings);
   const BatchRequest<Scalar> batch{

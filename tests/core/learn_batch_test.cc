@@ -27,8 +27,8 @@ Learned<Scalar> Learn(const NetworkSpec& spec, const Scalings& scalings, const P
   BatchComputation<Scalar> computation(spec, scalings);
   OptimizerState<Scalar> state;
   const BatchRequest<Scalar> request{.pattern_count = patterns.count(), .source = SourceOf(patterns)};
-  learned.norm = LearnBatch(options, options.step_size, request, parallel_for, stopped, &computation, &state,
-                            &learned.parameters);
+  learned.norm =
+      LearnBatch(options, options.step_size, request, parallel_for, stopped, &computation, &state, &learned.parameters);
   learned.step_count = state.step_count;
   return learned;
 }

@@ -96,13 +96,13 @@ TEST(BatchWorkspaceTest, TakesNoMoreThanItSaysWithAndWithoutGradient) {
       MakeSpec({.input_unit_count = 300, .hidden_layers = {{.unit_count = 300}}, .output_unit_count = 1});
   const Parameters<float> parameters = InitialParameters<float>(spec);
   const Patterns<float> patterns = Cast<float>(MakePatterns(spec, 2000, /*seed=*/1));
-  for (const bool gradient : {false, true}) {
+  for (const Ways ways : {Ways::kForward, Ways::kBoth}) {
     const BatchRequest<float> request{
-        .pattern_count = patterns.count(), .source = SourceOf(patterns), .gradient = gradient};
+        .pattern_count = patterns.count(), .source = SourceOf(patterns), .gradient = ways == Ways::kBoth};
     const int64_t before = AllocatedBytes();
     BatchComputation<float> computation(spec, {});
     EXPECT_TRUE(computation.Run(parameters, request, SequentialFor, NeverStop));
-    ExpectTruth(BatchComputation<float>::WorkspaceBytes(spec, patterns.count()) + kBookkeepingBytes, before,
+    ExpectTruth(BatchComputation<float>::WorkspaceBytes(spec, patterns.count(), ways) + kBookkeepingBytes, before,
                 /*slack=*/2);
   }
 }

@@ -15,7 +15,8 @@ double Rounded(double value) { return std::round(value * 1000) / 1000; }
 // The note leaves its products of these numbers to the reader. Factors that are off by 0.0005 at most, none larger than
 // 1, make products of two off by 0.001 at most, ...
 constexpr double kProductOfTwo = 0.001;
-// ... and those for hidden units, (e1 + e2) h (1 - h), by 0.001 * 0.018 + 1 * 0.0005 * (0.998 + 0.018), times the input.
+// ... and those for hidden units, (e1 + e2) h (1 - h), by 0.001 * 0.018 + 1 * 0.0005 * (0.998 + 0.018), times the
+// input.
 constexpr double kHiddenProduct = 0.00055;
 
 class WorkedExampleTest : public testing::Test {
