@@ -125,7 +125,8 @@ Matrix<Scalar> DecodeMatrix(const v1::Matrix& wire, const MatrixShape& shape, co
   if (!CheckElements(wire, int64_t{wire.row_count()} * wire.column_count(), field, violations)) return {};
   Matrix<Scalar> matrix(wire.column_count(), wire.row_count());
   Convert(wire, &matrix);
-  if (matrix.allFinite()) return matrix;
+  // 0 times a number is 0 unless that is not finite. Unlike Eigen's allFinite this is as fast as the memory.
+  if ((matrix.array() * Scalar(0)).sum() == Scalar(0)) return matrix;
   for (Eigen::Index row = 0; row < matrix.cols(); ++row) {
     for (Eigen::Index column = 0; column < matrix.rows(); ++column) {
       if (std::isfinite(matrix(column, row))) continue;

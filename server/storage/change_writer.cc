@@ -95,8 +95,9 @@ class PatternRecords {
   void Flush() {
     if (pending_count_ == 0) return;
     const int64_t inputs = spec_.input_unit_count(), targets = spec_.output_unit_count(), all = pending_count_;
-    std::vector<Scalar> numbers(static_cast<size_t>((inputs + targets + 1) * all));
-    Eigen::Map<Matrix<Scalar>> x(numbers.data(), inputs, all);
+    const int64_t number_count = (inputs + targets + 1) * all;
+    if (numbers_.size() < number_count) numbers_.resize(number_count);
+    Eigen::Map<Matrix<Scalar>> x(numbers_.data(), inputs, all);
     Eigen::Map<Matrix<Scalar>> y(x.data() + x.size(), targets, all);
     Eigen::Map<RowVector<Scalar>> weights(y.data() + y.size(), all);
     int64_t at = 0;
@@ -117,7 +118,7 @@ class PatternRecords {
       at += n;
     }
     file_->Put(RecordKind::kPatterns, KeyOf(set_->key, set_->pattern_count),
-               {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(Scalar)});
+               {reinterpret_cast<const char*>(numbers_.data()), static_cast<size_t>(number_count) * sizeof(Scalar)});
     set_->pattern_count += all;
     pending_.clear();
     pending_count_ = 0;
@@ -137,6 +138,7 @@ class PatternRecords {
   const int64_t capacity_;  // Patterns a record.
   std::vector<Piece> pending_;
   int64_t pending_count_ = 0;
+  Vector<Scalar> numbers_;  // Of a record; its memory serves for all.
 };
 
 template <typename Scalar>
