@@ -17,10 +17,10 @@ from processes import Client, Server
 SEED = 1
 # Name of the data, hidden units, then of Newton-CG and of L-BFGS the epochs and the most that it may be below 0 as a
 # share of Adam. On cancer, whose two classes can be told apart almost perfectly, they come ten times nearer to 0.
-# On diabetes they are ahead by some per cent on a quiet machine, which a busy one takes from whoever meets it: there
-# they are held to Adam's level, give or take what the clock may do.
+# Diabetes has a linear network, whose log likelihood has one maximum: they are at it, and Adam is 0.4 % short of it.
+# With hidden units there who is ahead depends on their number: with one they are, by 1 %, with 8 Adam is.
 NETWORKS = (("cancer", 16, {"newton-cg": (30, 0.5), "lbfgs": (40, 0.5)}),
-            ("diabetes", 4, {"newton-cg": (40, 1.05), "lbfgs": (100, 1.05)}))
+            ("diabetes", 0, {"newton-cg": (6, 0.9999), "lbfgs": (20, 0.9999)}))
 # Times are the shortest of so many runs, all of which end on the same bits.
 REPEATS = 5
 # By mini-batches and by the whole set; smaller step sizes do worse on both data sets.
@@ -41,9 +41,10 @@ class SecondOrderTest(unittest.TestCase):
     def create(self, name: str, hidden: int) -> None:
         """The session from which all others are copied."""
         experiment = experiments.EXPERIMENTS[name]
-        layers = f"{experiment.layers[0]},{hidden},{experiment.layers[-1]}"
-        self.client.message("create", name, "--layers", layers, "--task", experiment.task, "--hidden", "tanh",
-                            "--seed", str(SEED), *(("--names", "malignant,benign") if name == "cancer" else ()))
+        layers = [experiment.layers[0], *([hidden] if hidden else []), experiment.layers[-1]]
+        self.client.message("create", name, "--layers", ",".join(map(str, layers)), "--task", experiment.task,
+                            "--hidden", "tanh", "--seed", str(SEED),
+                            *(("--names", "malignant,benign") if name == "cancer" else ()))
         self.client.message("append", name, str(self.data / f"{name}-training.csv"), "--header",
                             "--targets", experiment.target)
         self.client.message("scale", name, "--standardize")
