@@ -34,6 +34,19 @@ TEST(ParallelForTest, IdleWorkersHelp) {
   EXPECT_TRUE(workers.RunAndWait([&] { workers.ParallelFor(3, [&](int) { together.arrive_and_wait(); }); }).ok());
 }
 
+// Whether they still look out for it or sleep already.
+TEST(ParallelForTest, IdleWorkersHelpWithLoopAfterLoop) {
+  TrainingWorkers workers({.worker_count = 3});
+  EXPECT_TRUE(workers
+                  .RunAndWait([&] {
+                    for (int round = 0; round < 500; ++round) {
+                      std::latch together(3);
+                      workers.ParallelFor(3, [&](int) { together.arrive_and_wait(); });
+                    }
+                  })
+                  .ok());
+}
+
 TEST(ParallelForTest, LoopsWithinLoopsCallEveryIndexOnce) {
   TrainingWorkers workers({.worker_count = 4});
   std::vector<std::atomic<int>> calls(6 * 50);
