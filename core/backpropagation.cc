@@ -88,7 +88,7 @@ void SumGradient(const GradientPart& part, int64_t n, const Pass<Scalar>& pass, 
   const auto d = pass.error_signals[part.layer].leftCols(n);
   auto weights = gradient->weights(part.layer).middleCols(part.first_input, part.input_count);
   // d log L / d w_ij = sum_t d_i(t) h_j(t), since d s_i / d w_ij = h_j: (4), (5) with (9), (14), (34), (41).
-  if (n < kFewPatterns || n > kMaxProductPatterns) {
+  if (n < kFewPatterns) {
     MultiplyOuter<Scalar>(d, h, into, weights);
   } else {
     MultiplyOuter<Scalar>(pass.signal_tiles[part.layer - 1], h, into, weights);

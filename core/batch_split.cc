@@ -8,7 +8,7 @@ namespace {
 
 // A shard is worth a thread only with so many multiply-adds and patterns in it.
 constexpr int64_t kMinShardWork = 4'000'000;
-constexpr int64_t kMinShardPatterns = 32;
+constexpr int64_t kMinShardPatterns = 64;
 constexpr int64_t kMaxShards = 16;
 // All shards' sums together hold at most so many numbers, unless one alone holds more.
 constexpr int64_t kMaxSumNumbers = 1 << 25;

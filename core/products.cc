@@ -252,26 +252,23 @@ void SignalTiles<Scalar>::Copy(int64_t begin, const ConstColumns<Scalar>& d) {
 
 namespace {
 
-// Hands `result` the sums of d h'.
-template <typename Scalar, typename Result>
-void MultiplyTiles(const SignalTiles<Scalar>& d, const ConstColumns<Scalar>& h, Result* result, Weights<Scalar> g) {
-  const LeftOperand<Scalar> tiles{d.data, 1, kTileRows, kTileRows * d.pattern_capacity};
-  Multiply(g.rows(), g.cols(), h.cols(), tiles, h.data(), h.outerStride(), result, g.data(), g.outerStride());
+template <typename Scalar>
+LeftOperand<Scalar> OperandOf(const SignalTiles<Scalar>& d) {
+  return {d.data, 1, kTileRows, kTileRows * d.pattern_capacity};
 }
 
 }  // namespace
 
 template <typename Scalar>
 void MultiplyOuter(const SignalTiles<Scalar>& d, const ConstColumns<Scalar>& h, Into into, Weights<Scalar> g) {
-  Assign<Scalar> assign;
-  Add<Scalar> add;
-  into == Into::kAssign ? MultiplyTiles(d, h, &assign, g) : MultiplyTiles(d, h, &add, g);
+  Multiply<Scalar>(g.rows(), g.cols(), h.cols(), OperandOf(d), h.data(), h.outerStride(), into == Into::kAdd, g.data(),
+                   g.outerStride());
 }
 
 template <typename Scalar>
 double AscendOuter(const SignalTiles<Scalar>& d, const ConstColumns<Scalar>& h, Scalar step, Weights<Scalar> w) {
   Ascend<Scalar> ascend{step};
-  MultiplyTiles(d, h, &ascend, w);
+  Multiply(w.rows(), w.cols(), h.cols(), OperandOf(d), h.data(), h.outerStride(), &ascend, w.data(), w.outerStride());
   double sum = 0;
   for (int lane = 0; lane < Simd<Scalar>::kLanes; ++lane) sum += double{ascend.squares[lane]};
   return sum;

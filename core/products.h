@@ -14,8 +14,7 @@ using Weights = Eigen::Ref<WeightMatrix<Scalar>>;
 template <typename Scalar>
 using ConstWeights = Eigen::Ref<const WeightMatrix<Scalar>>;
 
-// Fewer patterns than this go through the network one by one; more at once than the other have to be taken in turns,
-// where it says so.
+// Fewer patterns than this go through the network one by one; more at once than the other are not for AscendOuter.
 inline constexpr int64_t kFewPatterns = 4, kMaxProductPatterns = 1024;
 
 // What becomes of what the result held before.
@@ -46,11 +45,12 @@ struct SignalTiles {
   int64_t pattern_capacity;
 };
 
-// The same product, of the first h.cols() patterns of d, at most kMaxProductPatterns: the fastest way to a part of G.
+// The same product, of the first h.cols() patterns of d: the fastest way to a part of G.
 template <typename Scalar>
 void MultiplyOuter(const SignalTiles<Scalar>& d, const ConstColumns<Scalar>& h, Into into, Weights<Scalar> g);
 
-// W += step G (15), for which G is not stored. Returns the sum of squares of G, in Scalar's range.
+// W += step G (15) of at most kMaxProductPatterns patterns, for which G is not stored. Returns the sum of squares of G,
+// in Scalar's range.
 template <typename Scalar>
 double AscendOuter(const SignalTiles<Scalar>& d, const ConstColumns<Scalar>& h, Scalar step, Weights<Scalar> w);
 

@@ -14,11 +14,19 @@ Chunk<Scalar>::Chunk(const NetworkSpec& spec, int64_t capacity)
     : pass(spec, capacity), targets(spec.output_unit_count(), capacity), weights(capacity), log_likelihood(capacity) {}
 
 template <typename Scalar>
-Tangents<Scalar>::Tangents(const NetworkSpec& spec, int64_t capacity) {
+Tangents<Scalar>::Tangents(const NetworkSpec& spec, int64_t capacity)
+    : capacity_(capacity), tiles_(TileNumbers(spec) * capacity) {
   for (int layer = 0; layer <= spec.layer_count(); ++layer) {
     const int64_t unit_count = layer == 0 ? 0 : spec.unit_count(layer);
     for (auto* of_layers : {&s, &h, &d}) of_layers->emplace_back(unit_count, capacity);
   }
+}
+
+template <typename Scalar>
+SignalTiles<Scalar> Tangents<Scalar>::Tiles(const ConstColumns<Scalar>& d) {
+  SignalTiles<Scalar> tiles{tiles_.data(), capacity_};
+  tiles.Copy(0, d);
+  return tiles;
 }
 
 template <typename Scalar>
@@ -89,11 +97,11 @@ void AddCurvatureProduct(const DerivativeTask<Scalar>& task, const Parameters<Sc
   for (int layer = layer_count; layer >= 1; --layer) {
     const auto rd = tangents->d[layer].leftCols(chunk.n);
     // R{d h'} = R{d} h' + d R{h}'.
-    MultiplyOuter<Scalar>(rd, chunk.h(layer - 1), Into::kAdd, product->weights(layer));
+    MultiplyOuter<Scalar>(tangents->Tiles(rd), chunk.h(layer - 1), Into::kAdd, product->weights(layer));
     product->biases(layer) += rd.rowwise().sum();
     if (layer == 1) return;
     const auto rh = tangents->h[layer - 1].leftCols(chunk.n);
-    if (hessian) MultiplyOuter<Scalar>(chunk.d(layer), rh, Into::kAdd, product->weights(layer));
+    if (hessian) MultiplyOuter<Scalar>(chunk.pass.signal_tiles[layer - 1], rh, Into::kAdd, product->weights(layer));
     // R{W' d} = W' R{d} + V' d.
     auto rd_below = tangents->d[layer - 1].leftCols(chunk.n);
     MultiplyBack<Scalar>(task.parameters.weights(layer), rd, Into::kAssign, rd_below);

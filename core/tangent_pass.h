@@ -36,7 +36,14 @@ template <typename Scalar>
 struct Tangents {
   Tangents(const NetworkSpec& spec, int64_t capacity);
 
+  // R{d} of one layer, as products are made of it.
+  SignalTiles<Scalar> Tiles(const ConstColumns<Scalar>& d);
+
   std::vector<Matrix<Scalar>> s, h, d;
+
+ private:
+  int64_t capacity_;
+  Vector<Scalar> tiles_;
 };
 
 // Numbers of one pattern in a Chunk and in Tangents.
@@ -46,7 +53,16 @@ inline int64_t ChunkNumbers(const NetworkSpec& spec) {
                                 Pass<double>::ByteCount(spec, 1) / int64_t{sizeof(double)});
   return pass + spec.output_unit_count() + 2;
 }
-inline int64_t TangentNumbers(const NetworkSpec& spec) { return 3 * (spec.total_unit_count() - spec.unit_count(0)); }
+inline int64_t TileNumbers(const NetworkSpec& spec) {
+  int64_t largest = 0;
+  for (int layer = 1; layer <= spec.layer_count(); ++layer) {
+    largest = std::max(largest, SignalTiles<float>::Size(spec.unit_count(layer), 1));
+  }
+  return largest;
+}
+inline int64_t TangentNumbers(const NetworkSpec& spec) {
+  return 3 * (spec.total_unit_count() - spec.unit_count(0)) + TileNumbers(spec);
+}
 
 // R{h} = f'(s) R{s} of a hidden layer.
 template <typename Scalar>

@@ -52,14 +52,11 @@ absl::Status RunDerivatives(CommandContext& context, const LineFlags& flags) {
   }
   const auto response = context.client().ComputeDirectionalDerivatives(request);
   if (!response.ok()) return response.status();
-  if (!flags.npy_path.empty()) {
-    const std::vector<double> derivatives(response->derivatives().begin(), response->derivatives().end());
-    if (absl::Status status = WriteNpyVector(flags.npy_path, derivatives, /*single_precision=*/false); !status.ok()) {
-      return status;
-    }
-  }
+  // First, so that a file that cannot be written does not cost the result.
   context.Print(*response, DerivativesText(*response));
-  return absl::OkStatus();
+  if (flags.npy_path.empty()) return absl::OkStatus();
+  const std::vector<double> derivatives(response->derivatives().begin(), response->derivatives().end());
+  return WriteNpyVector(flags.npy_path, derivatives, /*single_precision=*/false);
 }
 
 }  // namespace

@@ -42,20 +42,26 @@ absl::Status RunHessian(CommandContext& context, const HessianFlags& flags) {
   SetDerivativeFields(flags, &request);
   request.set_curvature(CurvatureOf(flags));
   if (flags.diagonal) request.set_diagonal(true);
-  if (flags.layer) request.set_layer(*flags.layer - 1);
+  if (flags.layer) {
+    const absl::StatusOr<v1::Session> session = GetSession(context, flags.name);
+    if (!session.ok()) return session.status();
+    const int layer_count = session->network().hidden_layers_size() + 1;
+    if (*flags.layer > layer_count) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--layer: must be from 1 to ", layer_count, ", the output layer, but is ", *flags.layer));
+    }
+    request.set_layer(*flags.layer - 1);
+  }
   const absl::StatusOr<v1::ComputeHessianResponse> response = context.client().ComputeHessian(request);
   if (!response.ok()) return response.status();
-  if (!flags.npy_path.empty()) {
-    const v1::Matrix& hessian = response->hessian();
-    const std::vector<double> elements = ElementsOf(hessian);
-    const bool single = hessian.values_size() > 0;
-    const absl::Status status =
-        flags.diagonal ? WriteNpyVector(flags.npy_path, elements, single)
-                       : WriteNpyMatrix(flags.npy_path, elements, static_cast<size_t>(hessian.row_count()), single);
-    if (!status.ok()) return status;
-  }
-  context.Print(*response, absl::StrCat(AnswerText(*response), "\n", MatrixText(response->hessian())));
-  return absl::OkStatus();
+  const v1::Matrix& hessian = response->hessian();
+  // First, so that a file that cannot be written does not cost the result.
+  context.Print(*response, absl::StrCat(AnswerText(*response), "\n", MatrixText(hessian)));
+  if (flags.npy_path.empty()) return absl::OkStatus();
+  const std::vector<double> elements = ElementsOf(hessian);
+  const bool single = hessian.values_size() > 0;
+  return flags.diagonal ? WriteNpyVector(flags.npy_path, elements, single)
+                        : WriteNpyMatrix(flags.npy_path, elements, static_cast<size_t>(hessian.row_count()), single);
 }
 
 }  // namespace

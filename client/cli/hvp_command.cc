@@ -79,11 +79,9 @@ absl::Status RunHvp(CommandContext& context, const HvpFlags& flags) {
   // As a stream: the answer may be larger than a message.
   const absl::StatusOr<Response> response = HessianVectorProducts(context.client(), request);
   if (!response.ok()) return response.status();
-  if (!flags.npy_path.empty()) {
-    if (absl::Status status = WriteProducts(flags.npy_path, *response); !status.ok()) return status;
-  }
+  // First, so that a file that cannot be written does not cost the result.
   context.Print(*response, absl::StrCat(AnswerText(*response), "\n", ProductsText(request, *response)));
-  return absl::OkStatus();
+  return flags.npy_path.empty() ? absl::OkStatus() : WriteProducts(flags.npy_path, *response);
 }
 
 }  // namespace

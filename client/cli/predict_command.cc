@@ -144,7 +144,7 @@ void AddPredict(CLI::App& app, CommandContext& context) {
   command->add_option("name", flags->name, "The session")->required();
   AddPatternFileFlags(*command, flags->file);
   command->get_option("--targets")->description("csv: target columns of the file, which are ignored");
-  command->add_option("--count", flags->count, "Only the first so many patterns")->check(WholeNumber<int64_t>(0));
+  command->add_option("--count", flags->count, "Only the first so many patterns")->check(WholeNumber<int64_t>(1));
   command->add_option("--model-version", flags->model_version, "Version of the parameters (default: the latest)")
       ->check(WholeNumber());
   CLI::Option* const uncertainty =

@@ -1,5 +1,8 @@
 #include "client/data/class_names.h"
 
+#include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -28,6 +31,19 @@ bool IsBinaryWithOneOutput(const v1::NetworkSpec& network) {
 
 bool IsIndex(const std::string& value, int32_t class_count, int32_t* index) {
   return absl::SimpleAtoi(value, index) && *index >= 0 && *index < class_count;
+}
+
+// Sorted: by value where all are whole numbers, else as text.
+std::vector<std::string> InOrder(const std::set<std::string>& values) {
+  std::vector<std::string> names(values.begin(), values.end());
+  const auto number_of = [](const std::string& name) {
+    int64_t number = 0;
+    return absl::SimpleAtoi(name, &number) ? std::optional(number) : std::nullopt;
+  };
+  if (std::ranges::all_of(names, [&](const auto& name) { return number_of(name).has_value(); })) {
+    std::ranges::stable_sort(names, {}, [&](const auto& name) { return *number_of(name); });
+  }
+  return names;
 }
 
 }  // namespace
@@ -67,11 +83,11 @@ void ClassScan::Add(const std::string& value) {
 absl::StatusOr<ClassIndices> ClassScan::Finish() const {
   if (all_indices_) return ClassIndices(class_count_);
   const auto class_count = static_cast<size_t>(class_count_);
-  if (values_.size() == class_count) return ClassIndices(std::vector<std::string>(values_.begin(), values_.end()));
-  return absl::InvalidArgumentError(absl::StrCat(values_.size() > class_count ? "more than " : "only ",
-                                                 values_.size() > class_count ? class_count : values_.size(),
-                                                 " distinct values (", Listed(values_), ") for ", class_count,
-                                                 " classes"));
+  if (values_.size() == class_count) return ClassIndices(InOrder(values_));
+  const bool more = values_.size() > class_count;
+  return absl::InvalidArgumentError(absl::StrCat(
+      more ? "more than " : "only ", more ? class_count : values_.size(), " distinct values (", Listed(values_),
+      ") for ", class_count, " classes", more ? "" : "; name all of them by `create --names` when a file lacks some"));
 }
 
 }  // namespace backprop::client

@@ -192,6 +192,8 @@ absl::Status Send(const DerivativeCall<Scalar>& call, const Products<Scalar>& pr
 grpc::Status DerivativeServiceImpl::ComputeHessianVectorProduct(grpc::ServerContext* call,
                                                                 const v1::ComputeHessianVectorProductRequest* request,
                                                                 v1::ComputeHessianVectorProductResponse* response) {
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();  // It may last as long as a stream.
+  if (!slot.ok()) return ToGrpcStatus(slot.status());
   const auto check_answer = [](int64_t bytes) -> absl::StatusOr<int64_t> {
     absl::Status status = CheckAnswerBytes(bytes, "the products", "ask for StreamHessianVectorProduct");
     if (!status.ok()) return status;

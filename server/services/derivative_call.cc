@@ -20,8 +20,8 @@ Curvature DecodeCurvature(v1::Curvature wire, Violations* violations) {
 absl::Status NotFinite(absl::string_view what) {
   return Error(absl::StatusCode::kFailedPrecondition, "NOT_FINITE",
                absl::StrCat(what,
-                            " is not finite in the network's precision; scale the inputs (FitScaling), or create "
-                            "the session with PRECISION_FLOAT64"));
+                            " is not finite in the network's precision; scale the inputs (FitScaling), give other "
+                            "parameters (SetParameters), or take PRECISION_FLOAT64 if the session has FLOAT32"));
 }
 
 absl::Status Afford(const DerivativePrice& price, int64_t answer_bytes, const WorkLimit& limit, absl::string_view what,

@@ -93,6 +93,12 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptio
         absl::StrCat("cannot listen on ", options.listen, "; is the address this machine's, and its port free?"));
   }
   server->address_ = WithPort(options.listen, port);
+  // Besides the server itself, which has no name.
+  for (const char* service : {v1::SessionService::service_full_name(), v1::PatternService::service_full_name(),
+                              v1::TrainingService::service_full_name(), v1::DerivativeService::service_full_name(),
+                              v1::PredictionService::service_full_name(), v1::EvaluationService::service_full_name()}) {
+    server->server_->GetHealthCheckService()->SetServingStatus(service, true);
+  }
   return server;
 }
 

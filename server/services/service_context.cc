@@ -11,7 +11,9 @@ absl::StatusOr<StreamSlots::Slot> StreamSlots::Take() {
     --taken_;
     return WithRetryDelay(
         Error(absl::StatusCode::kResourceExhausted, "STREAM_LIMIT",
-              absl::StrCat("the server has ", limit_, " streams open, its limit; close some, or raise --max-streams")),
+              absl::StrCat(
+                  "the server has ", limit_,
+                  " streams and calls for second derivatives open, its limit; close some, or raise --max-streams")),
         std::chrono::seconds(1));
   }
   return Slot(nullptr, [this](void*) { --taken_; });

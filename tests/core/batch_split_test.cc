@@ -22,9 +22,9 @@ TEST(SplitBatchTest, MakesAShardOfLittleWork) {
   EXPECT_EQ(split.begin(1), 10'000);
 }
 
-TEST(SplitBatchTest, MakesAtMostSixteenShardsOfAtLeast32Patterns) {
-  EXPECT_EQ(SplitBatch(63, kDear).shard_count, 1);
-  EXPECT_EQ(SplitBatch(64, kDear).shard_count, 2);
+TEST(SplitBatchTest, MakesAtMostSixteenShardsOfAtLeast64Patterns) {
+  EXPECT_EQ(SplitBatch(127, kDear).shard_count, 1);
+  EXPECT_EQ(SplitBatch(128, kDear).shard_count, 2);
   EXPECT_EQ(SplitBatch(1'000'000, kDear).shard_count, 16);
 }
 

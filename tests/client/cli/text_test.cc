@@ -124,6 +124,10 @@ TEST(EpochTextTest, TheEndNamesTheModelVersionOrTheEpochRestored) {
   run.set_state(v1::TrainingRun::STATE_SUCCEEDED);
   run.mutable_best_report()->set_epoch(15);
   EXPECT_THAT(EndText(run), EndsWith(" succeeded after 15 epochs, model version 17"));
+  run.clear_last_report();
+  run.set_state(v1::TrainingRun::STATE_FAILED);
+  run.set_completed_epoch_count(0);
+  EXPECT_THAT(EndText(run), EndsWith(" failed after 0 epochs"));
 }
 
 TEST(EpochTextTest, StatesAreWords) { EXPECT_EQ(StateText(v1::TrainingRun::STATE_SUCCEEDED), "succeeded"); }

@@ -125,6 +125,39 @@ TEST(ByteSourceTest, DamagedCompressedFileIsAnError) {
             absl::DataLossError(file.path() + ": damaged gzip data: incorrect data check"));
 }
 
+// As of files that were compressed one by one and put together.
+TEST(ByteSourceTest, SeveralCompressedStreamsAreOneFile) {
+  const TemporaryFile file(Gzip(Content()) + Gzip("") + Gzip("tail"));
+  auto source = ByteSource::Open(file.path(), /*rewindable=*/true);
+  ASSERT_TRUE(source.ok());
+  EXPECT_EQ(ReadAll(*source, 777).value_or(""), Content() + "tail");
+  ASSERT_TRUE(source->Rewind().ok());
+  EXPECT_EQ(ReadAll(*source, 777).value_or(""), Content() + "tail");
+}
+
+TEST(ByteSourceTest, WhatFollowsACompressedStreamAndIsNoneIsAnError) {
+  std::string second = Gzip("tail");
+  second[0] ^= 1;
+  for (const std::string& rest : {second, std::string("x"), Content()}) {
+    const TemporaryFile file(Gzip(Content()) + rest);
+    auto source = ByteSource::Open(file.path());
+    ASSERT_TRUE(source.ok());
+    EXPECT_EQ(
+        ReadAll(*source, 777).status(),
+        absl::DataLossError(file.path() + ": damaged gzip data: what follows the compressed data is not compressed"));
+  }
+}
+
+TEST(ByteSourceTest, FilesOfOneByteAndOfNoneArePlain) {
+  for (const char* content : {"", "1", "\x1f"}) {
+    const TemporaryFile file(content);
+    auto source = ByteSource::Open(file.path());
+    ASSERT_TRUE(source.ok());
+    EXPECT_EQ(source->PlainSize(), static_cast<int64_t>(std::string(content).size()));
+    EXPECT_EQ(ReadAll(*source, 777).value_or("none"), content);
+  }
+}
+
 TEST(ByteSourceTest, MissingFileIsNotFound) {
   const auto source = ByteSource::Open("/nonexistent/file");
   EXPECT_EQ(source.status().code(), absl::StatusCode::kNotFound);

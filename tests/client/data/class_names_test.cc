@@ -77,6 +77,8 @@ TEST(ClassScanTest, IntegersOutOfRangeAreNames) {
   const auto classes = Scan(2, {"1", "2"});
   ASSERT_TRUE(classes.ok());
   EXPECT_THAT(classes->names(), ElementsAre("1", "2"));
+  EXPECT_THAT(Scan(3, {"10", "9", "-1"})->names(), ElementsAre("-1", "9", "10"));
+  EXPECT_THAT(Scan(3, {"10", "9", "a"})->names(), ElementsAre("10", "9", "a"));
 }
 
 TEST(ClassScanTest, TooManyNamesAreAnError) {

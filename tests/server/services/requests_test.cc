@@ -136,6 +136,18 @@ TEST_F(RequestsTest, HealthSaysServing) {
   EXPECT_THAT(answer.responses, testing::ElementsAre(std::string("\x08\x01")));  // status: SERVING
 }
 
+TEST_F(RequestsTest, HealthOfEachServiceSaysServing) {
+  for (const char* name : {"SessionService", "PatternService", "TrainingService", "DerivativeService",
+                           "PredictionService", "EvaluationService"}) {
+    // HealthCheckRequest { service: ... }
+    const std::string service = absl::StrCat("backprop.v1.", name);
+    const RawAnswer answer =
+        RawCall(server_.channel(), "/grpc.health.v1.Health/Check",
+                {absl::StrCat("\x0a", std::string(1, static_cast<char>(service.size())), service)});
+    EXPECT_THAT(answer.responses, testing::ElementsAre(std::string("\x08\x01"))) << service;
+  }
+}
+
 TEST_F(RequestsTest, ReflectionListsTheServices) {
   // ServerReflectionRequest { list_services: "" }
   const RawAnswer answer = RawCall(server_.channel(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
