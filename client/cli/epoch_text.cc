@@ -108,7 +108,8 @@ std::string EndText(const v1::TrainingRun& run) {
                         run.best_report().epoch() != run.last_report().epoch();
   // A version of its own, which no report names.
   if (restored) return absl::StrCat(end, ", restored the parameters of epoch ", run.best_report().epoch());
-  return run.has_last_report() ? absl::StrCat(end, ", model version ", run.last_report().model_version()) : end;
+  return run.completed_epoch_count() == 0 ? end
+                                          : absl::StrCat(end, ", model version ", run.last_report().model_version());
 }
 
 std::string StateText(v1::TrainingRun::State state) {

@@ -95,7 +95,7 @@ class CommandErrorsTest(unittest.TestCase):
         large = "9" * 20
         append = ("append", "there", "images.csv")
         for command, said in (((*append, "--count", "0"), "from 1 to 9223372036854775807, but is 0"),
-                              (("predict", "there", "images.csv", "--count", "-1"), "from 0 to "),
+                              (("predict", "there", "images.csv", "--count", "0"), "from 1 to "),
                               (("train", "there", "--epochs", large), f"but is {large}"),
                               (("train", "there", "--epochs", "1", "--patience", large), f"but is {large}"),
                               (("evaluate", "there", "--model-version", large), f"but is {large}"),
