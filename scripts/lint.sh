@@ -14,10 +14,11 @@ protoc -Iproto -I/usr/share/gocode/src/github.com/gogo/googleapis --include_impo
   --descriptor_set_out=build/tools/backprop.binpb proto/backprop/v1/*.proto
 $buf lint build/tools/backprop.binpb --config buf.yaml
 
-# Sign conversions: g++ warns of them in C++ only where asked, clang with -Wconversion. Precompiled headers: clang cannot
-# read those of g++.
+# Sign conversions: g++ warns of them in C++ only where asked, clang with -Wconversion. Precompiled headers: clang
+# cannot read those of g++.
 echo "== clang-tidy"
 mkdir -p build/lint
-sed 's| -Winvalid-pch -include [^ ]*/cmake_pch.hxx||' build/release/compile_commands.json >build/lint/compile_commands.json
+sed 's| -Winvalid-pch -include [^ ]*/cmake_pch.hxx||' build/release/compile_commands.json \
+  >build/lint/compile_commands.json
 git ls-files 'core/*.cc' 'server/*.cc' 'client/*.cc' | xargs -P 2 -n 2 \
   clang-tidy --quiet -p build/lint --extra-arg=-Wno-sign-conversion 2> >(grep -v 'warnings generated' >&2)
