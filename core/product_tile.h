@@ -32,7 +32,7 @@ inline constexpr int kTileRows = 6;
 template <typename Scalar>
 inline constexpr int kTileColumns = 2 * Simd<Scalar>::kLanes;
 
-// The left operand of a product: element (row, k) of the tile whose first row is 6 t stands at
+// The left operand of a product: element (row, k) of the tile whose first row is t * kTileRows stands at
 // data[t * tile_stride + row * row_stride + k * depth_stride].
 template <typename Scalar>
 struct LeftOperand {

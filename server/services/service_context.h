@@ -22,7 +22,8 @@
 
 namespace backprop::server {
 
-// The streams that may be open at a time: each holds a thread, and the rest of the threads is for calls that end soon.
+// The streams, and the calls for derivatives beyond the gradient, that may be open at a time: each holds a thread, and
+// the rest of the threads is for calls that end soon.
 // Thread-safe.
 class StreamSlots {
  public:

@@ -198,5 +198,22 @@ TEST(DerivativeLimitsTest, WorkThatItsCallerGivesUpStops) {
   ExpectToStop(server, &DerivativeStub::ComputeDirectionalDerivatives, "random_direction_seed: 1 order: 16");
 }
 
+// They may last as long as streams, and must leave threads for other calls.
+TEST(DerivativeLimitsTest, CallsForSecondDerivativesTakeAStreamsSlot) {
+  TestServer server({.max_streams = 0});
+  Create(server, "a", "input_unit_count: 2 output_unit_count: 1 task: 1");
+  const auto refused = [&](auto method, auto request) {
+    request.set_session("sessions/a");
+    const RpcError error = MustFail(server.derivatives, method, request);
+    EXPECT_EQ(error.code, grpc::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(error.reason, "STREAM_LIMIT");
+  };
+  refused(&DerivativeStub::ComputeHessianVectorProduct, v1::ComputeHessianVectorProductRequest());
+  refused(&DerivativeStub::ComputeHessian, v1::ComputeHessianRequest());
+  refused(&DerivativeStub::ComputeDirectionalDerivatives, v1::ComputeDirectionalDerivativesRequest());
+  Must(server.predictions, &PredictionStub::Predict,
+       "session: 'sessions/a' inputs { row_count: 1 column_count: 2 values: [1, 2] }");
+}
+
 }  // namespace
 }  // namespace backprop::server
