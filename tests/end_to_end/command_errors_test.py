@@ -91,6 +91,18 @@ class CommandErrorsTest(unittest.TestCase):
         for timeout in ("nan", "0", "-1", "inf", "soon"):
             self.assertIn("must be a number of seconds", self.client.error("--timeout", timeout, "health"))
 
+    def test_a_file_that_cannot_be_written_does_not_cost_the_result(self) -> None:
+        for command in (("hvp", "there", "--gradient"), ("hessian", "there"), ("derivatives", "there", "--gradient")):
+            with self.subTest(command[0]):
+                result = self.client.run(*command, "--npy", "nowhere/x.npy")
+                self.assertEqual(result.returncode, 1)
+                self.assertIn("nowhere/x.npy", result.stderr)
+                self.assertEqual(result.stdout, self.client.text(*command))
+
+    def test_a_layer_out_of_range_is_counted_as_it_was_given(self) -> None:
+        self.assertIn("--layer: must be from 1 to 1, the output layer, but is 7",
+                      self.client.error("hessian", "there", "--layer", "7"))
+
     def test_numbers_out_of_range_are_named_as_they_were_given(self) -> None:
         large = "9" * 20
         append = ("append", "there", "images.csv")
