@@ -1,6 +1,7 @@
 #include "server/services/prediction_service.h"
 
 #include <type_traits>
+#include <utility>
 
 #include "core/batch_computation.h"
 #include "server/services/computation_source.h"
@@ -98,6 +99,12 @@ absl::Status Answer(const ServiceContext& context, const std::string& session_na
 
 grpc::Status PredictionServiceImpl::Predict(grpc::ServerContext* call, const v1::PredictRequest* request,
                                             v1::PredictResponse* response) {
+  StreamSlots::Slot slot;
+  if (request->with_uncertainty()) {  // It may last as long as a stream.
+    absl::StatusOr<StreamSlots::Slot> taken = context_.streams->Take();
+    if (!taken.ok()) return ToGrpcStatus(taken.status());
+    slot = *std::move(taken);
+  }
   return ToGrpcStatus(Answer(context_, request->session(), *request, StopWhenCancelled(call), response));
 }
 

@@ -211,8 +211,10 @@ TEST(DerivativeLimitsTest, CallsForSecondDerivativesTakeAStreamsSlot) {
   refused(&DerivativeStub::ComputeHessianVectorProduct, v1::ComputeHessianVectorProductRequest());
   refused(&DerivativeStub::ComputeHessian, v1::ComputeHessianRequest());
   refused(&DerivativeStub::ComputeDirectionalDerivatives, v1::ComputeDirectionalDerivativesRequest());
-  Must(server.predictions, &PredictionStub::Predict,
-       "session: 'sessions/a' inputs { row_count: 1 column_count: 2 values: [1, 2] }");
+  const std::string predict = "session: 'sessions/a' inputs { row_count: 1 column_count: 2 values: [1, 2] } ";
+  EXPECT_EQ(MustFail(server.predictions, &PredictionStub::Predict, predict + "with_uncertainty: true").reason,
+            "STREAM_LIMIT");
+  Must(server.predictions, &PredictionStub::Predict, predict);
 }
 
 }  // namespace
