@@ -9,6 +9,19 @@ add_library(backprop_options INTERFACE)
 target_compile_options(backprop_options INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Werror)
 target_include_directories(backprop_options INTERFACE ${PROJECT_SOURCE_DIR})
 
+# A build from nothing reads the headers once for every few files instead of once a file: a third of the time. One who
+# changes a file (preset `dev`) compiles that file alone.
+option(BACKPROP_UNITY "Compile the files of a library together" OFF)
+function(backprop_unity)
+  if(BACKPROP_UNITY)
+    set_target_properties(${ARGN} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    foreach(target IN LISTS ARGN)
+      # It tells files from headers by what the compiler was given, and takes our files for headers.
+      target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+    endforeach()
+  endif()
+endfunction()
+
 # binutils' gold links the many test programs in half the time of its bfd.
 include(CheckLinkerFlag)
 check_linker_flag(CXX -fuse-ld=gold BACKPROP_HAS_GOLD)

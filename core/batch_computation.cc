@@ -14,8 +14,8 @@ namespace {
 
 // Patterns that go through the network at once: so many that all workers have a part, and so few that what they leave
 // behind fits into the caches.
-constexpr int64_t kMaxChunkPatterns = kMaxProductPatterns;
-constexpr int64_t kMaxChunkNumbers = 1 << 22;
+constexpr int64_t kMaxPatternsAtOnce = kMaxProductPatterns;
+constexpr int64_t kMaxNumbersAtOnce = 1 << 22;
 // A slice of a chunk, or a part of its gradient, is worth a thread only with so many multiply-adds and patterns or
 // inputs in it.
 constexpr int64_t kMinSliceWork = 1'000'000;
@@ -27,8 +27,8 @@ constexpr int64_t kMaxSlices = 16;
 constexpr int64_t kPredictedPatterns = 64;
 
 int64_t ChunkCapacity(const NetworkSpec& spec, int64_t pattern_count) {
-  const int64_t by_memory = kMaxChunkNumbers / spec.total_unit_count();
-  return std::clamp<int64_t>(std::min(by_memory, pattern_count), 1, kMaxChunkPatterns);
+  const int64_t by_memory = kMaxNumbersAtOnce / spec.total_unit_count();
+  return std::clamp<int64_t>(std::min(by_memory, pattern_count), 1, kMaxPatternsAtOnce);
 }
 
 int64_t SliceCount(const NetworkSpec& spec, int64_t n) {

@@ -9,7 +9,7 @@
 namespace backprop {
 namespace {
 
-BatchSplit SplitOf(const NetworkSpec& spec, int64_t pattern_count, int order) {
+BatchSplit SeriesSplit(const NetworkSpec& spec, int64_t pattern_count, int order) {
   return SplitBatch(pattern_count, {.pattern_numbers = (order + 1) * spec.total_unit_count(),
                                     .pattern_multiply_adds = spec.parameter_count(),
                                     .sum_numbers = kMaxDerivativeOrder + 1});
@@ -17,8 +17,8 @@ BatchSplit SplitOf(const NetworkSpec& spec, int64_t pattern_count, int order) {
 
 // A chunk's series, layer by layer, and the sums over the shard.
 template <typename Scalar>
-struct Shard {
-  Shard(const NetworkSpec& spec, int64_t capacity, int order)
+struct SeriesShard {
+  SeriesShard(const NetworkSpec& spec, int64_t capacity, int order)
       : outputs(spec.output_unit_count(), (order + 1) * capacity),
         targets(spec.output_unit_count(), capacity),
         log_likelihood(order + 1, capacity),
@@ -41,7 +41,7 @@ class LineSeries {
   LineSeries(const DerivativeTask<Scalar>& task, const Line<Scalar>& line, int order)
       : task_(task), line_(line), order_(order) {}
 
-  void AddChunk(int64_t begin, int64_t n, Shard<Scalar>* shard) const {
+  void AddChunk(int64_t begin, int64_t n, SeriesShard<Scalar>* shard) const {
     auto x = shard->series.front().leftCols((order_ + 1) * n);
     auto targets = shard->targets.leftCols(n);
     auto weights = shard->weights.head(n);
@@ -102,11 +102,12 @@ template <typename Scalar>
 std::optional<std::vector<double>> DirectionalDerivatives(const DerivativeTask<Scalar>& task, const Line<Scalar>& line,
                                                           int order, const ParallelFor& parallel_for,
                                                           const StopCheck& stopped) {
-  const BatchSplit split = SplitOf(task.spec, task.pattern_count, order);
-  std::vector<std::unique_ptr<Shard<Scalar>>> shards(split.shard_count);
+  const BatchSplit split = SeriesSplit(task.spec, task.pattern_count, order);
+  std::vector<std::unique_ptr<SeriesShard<Scalar>>> shards(split.shard_count);
   const LineSeries<Scalar> series(task, line, order);
   const ShardSums sums = {
-      .clear = [&](int i) { shards[i] = std::make_unique<Shard<Scalar>>(task.spec, split.chunk_capacity, order); },
+      .clear =
+          [&](int i) { shards[i] = std::make_unique<SeriesShard<Scalar>>(task.spec, split.chunk_capacity, order); },
       .add_chunk =
           [&](int i, int64_t begin, int64_t n) {
             series.AddChunk(begin, n, shards[i].get());
@@ -124,7 +125,7 @@ std::optional<std::vector<double>> DirectionalDerivatives(const DerivativeTask<S
 }
 
 DerivativePrice DirectionalDerivativesPrice(const NetworkSpec& spec, int64_t pattern_count, int order) {
-  const BatchSplit split = SplitOf(spec, pattern_count, order);
+  const BatchSplit split = SeriesSplit(spec, pattern_count, order);
   // W by order + 1 blocks of columns and V by order; in layer 1 by at most two, x and u.
   const int64_t first = int64_t{spec.unit_count(1)} * (spec.unit_count(0) + 1);
   const int64_t multiply_adds = std::min(2 * order + 1, 4) * first + (2 * order + 1) * (spec.parameter_count() - first);

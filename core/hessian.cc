@@ -24,15 +24,15 @@ struct LayerRange {
   int64_t begin, count;
 };
 
-BatchSplit SplitOf(const NetworkSpec& spec, int64_t pattern_count, int64_t count) {
+BatchSplit HessianSplit(const NetworkSpec& spec, int64_t pattern_count, int64_t count) {
   return SplitBatch(pattern_count, {.pattern_numbers = spec.total_unit_count() + count,
                                     .pattern_multiply_adds = spec.parameter_count() + count * count / 2,
                                     .sum_numbers = count * count});
 }
 
 template <typename Scalar>
-struct Shard {
-  Shard(const NetworkSpec& spec, int64_t capacity, int64_t count)
+struct HessianShard {
+  HessianShard(const NetworkSpec& spec, int64_t capacity, int64_t count)
       : chunk(spec, capacity),
         tangents(spec, capacity),
         gradient(spec.layout()),
@@ -53,7 +53,7 @@ class HessianSum {
   HessianSum(const DerivativeTask<Scalar>& task, Curvature curvature, const LayerRange& range)
       : task_(task), range_(range), curvature_(curvature) {}
 
-  bool AddChunk(int64_t begin, int64_t n, const StopCheck& stopped, Shard<Scalar>* shard) const {
+  bool AddChunk(int64_t begin, int64_t n, const StopCheck& stopped, HessianShard<Scalar>* shard) const {
     ForwardChunk(task_, begin, n, &shard->chunk, &shard->measures);
     Backward(task_.spec, task_.parameters, n, /*input_gradients=*/false, &shard->chunk.pass, &shard->gradient);
     for (int layer = range_.first; layer <= range_.last; ++layer) {
@@ -67,7 +67,7 @@ class HessianSum {
 
  private:
   // The rows of the weights and of the bias into one unit, from the unit's first weight to the last column.
-  void AddUnit(int layer, int unit, Shard<Scalar>* shard) const {
+  void AddUnit(int layer, int unit, HessianShard<Scalar>* shard) const {
     const Chunk<Scalar>& chunk = shard->chunk;
     shard->tangents.Compute(task_, curvature_, chunk, layer, unit);
     shard->tangents.OwnLayer(task_, curvature_, chunk);
@@ -115,12 +115,14 @@ std::optional<HessianResult<Scalar>> Hessian(const DerivativeTask<Scalar>& task,
                                              std::optional<int> layer, const ParallelFor& parallel_for,
                                              const StopCheck& stopped) {
   const LayerRange range(task.spec, layer);
-  const BatchSplit split = SplitOf(task.spec, task.pattern_count, range.count);
-  std::vector<std::unique_ptr<Shard<Scalar>>> shards(split.shard_count);
+  const BatchSplit split = HessianSplit(task.spec, task.pattern_count, range.count);
+  std::vector<std::unique_ptr<HessianShard<Scalar>>> shards(split.shard_count);
   const HessianSum<Scalar> sum(task, curvature, range);
   const ShardSums sums = {
       .clear =
-          [&](int i) { shards[i] = std::make_unique<Shard<Scalar>>(task.spec, split.chunk_capacity, range.count); },
+          [&](int i) {
+            shards[i] = std::make_unique<HessianShard<Scalar>>(task.spec, split.chunk_capacity, range.count);
+          },
       .add_chunk = [&](int i, int64_t begin, int64_t n) { return sum.AddChunk(begin, n, stopped, shards[i].get()); },
       .add = [&](int into, int from) { shards[into]->hessian += shards[from]->hessian; }};
   if (!SumOverBatch(split, sums, parallel_for, stopped)) return std::nullopt;
@@ -142,7 +144,7 @@ DerivativePrice HessianPrice(const NetworkSpec& spec, int64_t pattern_count, std
       multiply_adds += 2 * above + (shape.input_count + 1) * width;
     }
   }
-  const BatchSplit split = SplitOf(spec, pattern_count, range.count);
+  const BatchSplit split = HessianSplit(spec, pattern_count, range.count);
   const int64_t pattern_numbers = ChunkNumbers(spec) + UnitTangents<double>::Numbers(spec) + range.count;
   const int64_t shard_numbers =
       range.count * range.count + spec.parameter_count() + split.chunk_capacity * pattern_numbers;

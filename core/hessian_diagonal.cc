@@ -9,15 +9,15 @@
 namespace backprop {
 namespace {
 
-BatchSplit SplitOf(const NetworkSpec& spec, int64_t pattern_count) {
+BatchSplit DiagonalSplit(const NetworkSpec& spec, int64_t pattern_count) {
   return SplitBatch(pattern_count, {.pattern_numbers = 2 * spec.total_unit_count(),
                                     .pattern_multiply_adds = spec.parameter_count(),
                                     .sum_numbers = 2 * spec.parameter_count()});
 }
 
 template <typename Scalar>
-struct Shard {
-  Shard(const NetworkSpec& spec, int64_t capacity)
+struct DiagonalShard {
+  DiagonalShard(const NetworkSpec& spec, int64_t capacity)
       : chunk(spec, capacity), tangents(spec, capacity), gradient(spec.layout()), diagonal(spec.layout()) {
     for (int layer = 0; layer <= spec.layer_count(); ++layer) scratch.emplace_back(spec.unit_count(layer), capacity);
   }
@@ -31,7 +31,7 @@ struct Shard {
 
 template <typename Scalar>
 bool AddChunk(const DerivativeTask<Scalar>& task, Curvature curvature, int64_t begin, int64_t n,
-              const StopCheck& stopped, Shard<Scalar>* shard) {
+              const StopCheck& stopped, DiagonalShard<Scalar>* shard) {
   Chunk<Scalar>& chunk = shard->chunk;
   ForwardChunk(task, begin, n, &chunk, &shard->measures);
   Backward(task.spec, task.parameters, n, /*input_gradients=*/false, &chunk.pass, &shard->gradient);
@@ -57,10 +57,10 @@ template <typename Scalar>
 std::optional<HessianDiagonalResult<Scalar>> HessianDiagonal(const DerivativeTask<Scalar>& task, Curvature curvature,
                                                              const ParallelFor& parallel_for,
                                                              const StopCheck& stopped) {
-  const BatchSplit split = SplitOf(task.spec, task.pattern_count);
-  std::vector<std::unique_ptr<Shard<Scalar>>> shards(split.shard_count);
+  const BatchSplit split = DiagonalSplit(task.spec, task.pattern_count);
+  std::vector<std::unique_ptr<DiagonalShard<Scalar>>> shards(split.shard_count);
   const ShardSums sums = {
-      .clear = [&](int i) { shards[i] = std::make_unique<Shard<Scalar>>(task.spec, split.chunk_capacity); },
+      .clear = [&](int i) { shards[i] = std::make_unique<DiagonalShard<Scalar>>(task.spec, split.chunk_capacity); },
       .add_chunk = [&](int i, int64_t begin,
                        int64_t n) { return AddChunk(task, curvature, begin, n, stopped, shards[i].get()); },
       .add = [&](int into, int from) { shards[into]->diagonal.flat() += shards[from]->diagonal.flat(); }};
@@ -81,7 +81,7 @@ DerivativePrice HessianDiagonalPrice(const NetworkSpec& spec, int64_t pattern_co
     const int64_t next_units = layer < spec.layer_count() ? spec.unit_count(layer + 1) : 0;
     multiply_adds += spec.unit_count(layer) * 2 * (above_next + next_units);
   }
-  const BatchSplit split = SplitOf(spec, pattern_count);
+  const BatchSplit split = DiagonalSplit(spec, pattern_count);
   const int64_t pattern_numbers = ChunkNumbers(spec) + UnitTangents<double>::Numbers(spec) + spec.total_unit_count();
   const int64_t shard_numbers = 2 * spec.parameter_count() + split.chunk_capacity * pattern_numbers;
   return {.multiply_adds = SaturatingProduct({pattern_count, multiply_adds}),

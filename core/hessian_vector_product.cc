@@ -21,7 +21,7 @@ int64_t SumNumbers(const NetworkSpec& spec, int direction_count) {
   return (1 + int64_t{direction_count}) * spec.parameter_count();
 }
 
-BatchSplit SplitOf(const NetworkSpec& spec, int64_t pattern_count, int direction_count) {
+BatchSplit ProductSplit(const NetworkSpec& spec, int64_t pattern_count, int direction_count) {
   return SplitBatch(pattern_count, {.pattern_numbers = spec.total_unit_count(),
                                     .pattern_multiply_adds = spec.parameter_count(),
                                     .sum_numbers = SumNumbers(spec, direction_count)});
@@ -67,7 +67,7 @@ template <typename Scalar>
 bool HessianVectorComputation<Scalar>::Run(const DerivativeTask<Scalar>& task,
                                            std::span<const Parameters<Scalar>> directions, Curvature curvature,
                                            const ParallelFor& parallel_for, const StopCheck& stopped) {
-  const BatchSplit split = SplitOf(spec_, task.pattern_count, static_cast<int>(directions.size()));
+  const BatchSplit split = ProductSplit(spec_, task.pattern_count, static_cast<int>(directions.size()));
   shards_.resize(std::max<size_t>(shards_.size(), split.shard_count));
   for (int i = 0; i < split.shard_count; ++i) {
     auto& shard = shards_[i];
@@ -109,7 +109,7 @@ bool HessianVectorComputation<Scalar>::Run(const DerivativeTask<Scalar>& task,
 template <typename Scalar>
 DerivativePrice HessianVectorComputation<Scalar>::Price(const NetworkSpec& spec, int64_t pattern_count,
                                                         int direction_count, Curvature curvature) {
-  const BatchSplit split = SplitOf(spec, pattern_count, direction_count);
+  const BatchSplit split = ProductSplit(spec, pattern_count, direction_count);
   const int64_t multiply_adds = GradientMultiplyAdds(spec) + direction_count * DirectionMultiplyAdds(spec, curvature);
   const int64_t shard_numbers =
       SumNumbers(spec, direction_count) + split.chunk_capacity * (ChunkNumbers(spec) + TangentNumbers(spec));

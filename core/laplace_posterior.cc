@@ -30,7 +30,7 @@ PatternSource<double> InDouble(const PatternSource<Scalar>& source) {
 }
 
 // Of predictions: a pattern takes its derivatives by all parameters.
-BatchSplit SplitOf(const NetworkSpec& spec, int64_t prediction_count) {
+BatchSplit PredictionSplit(const NetworkSpec& spec, int64_t prediction_count) {
   return SplitBatch(prediction_count, {.pattern_numbers = 2 * spec.total_unit_count() + spec.parameter_count(),
                                        .pattern_multiply_adds = spec.parameter_count(),
                                        .sum_numbers = 1});
@@ -91,7 +91,7 @@ absl::StatusOr<LaplacePosterior> LaplacePosterior::Fit(const DerivativeTask<Scal
 
 Matrix<double> LaplacePosterior::OutputVariances(const ConstColumns<double>& inputs, const StopCheck& stopped) const {
   Matrix<double> variances(spec_.output_unit_count(), inputs.cols());
-  const int64_t capacity = SplitOf(spec_, inputs.cols()).chunk_capacity;
+  const int64_t capacity = PredictionSplit(spec_, inputs.cols()).chunk_capacity;
   Pass<double> pass(spec_, capacity);
   Parameters<double> unused(spec_.layout());
   Matrix<double> all_gradients(spec_.parameter_count(), capacity);
@@ -129,7 +129,7 @@ DerivativePrice LaplacePosterior::Price(const NetworkSpec& spec, int64_t pattern
   const int64_t predictions =
       SaturatingProduct({prediction_count, spec.output_unit_count(), count * count / 2 + 3 * count});
   const int64_t pattern_numbers = 2 * spec.total_unit_count() + count;
-  const int64_t numbers = 2 * count + SplitOf(spec, prediction_count).chunk_capacity * pattern_numbers +
+  const int64_t numbers = 2 * count + PredictionSplit(spec, prediction_count).chunk_capacity * pattern_numbers +
                           SaturatingProduct({prediction_count, spec.output_unit_count()});
   const auto sum = [](int64_t a, int64_t b) {
     int64_t result;

@@ -1,5 +1,8 @@
 #include "client/cli/commands.h"
 
+// What CLI::App is made with, defined here for all commands.
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 namespace backprop::client {
 
 void AddCommands(CLI::App& app, CommandContext& context) {

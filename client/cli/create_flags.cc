@@ -17,40 +17,40 @@ namespace {
 
 // Values of enum flags, as the command line takes them.
 template <typename Enum>
-using Words = std::map<std::string, Enum>;
+using EnumWords = std::map<std::string, Enum>;
 
-const Words<v1::Task>& Tasks() {
-  static const auto& words = *new Words<v1::Task>{{"regression", v1::TASK_REGRESSION},
-                                                  {"binary", v1::TASK_BINARY_CLASSIFICATION},
-                                                  {"multiway", v1::TASK_MULTIWAY_CLASSIFICATION}};
+const EnumWords<v1::Task>& Tasks() {
+  static const auto& words = *new EnumWords<v1::Task>{{"regression", v1::TASK_REGRESSION},
+                                                      {"binary", v1::TASK_BINARY_CLASSIFICATION},
+                                                      {"multiway", v1::TASK_MULTIWAY_CLASSIFICATION}};
   return words;
 }
 
-const Words<v1::Activation>& Activations() {
-  static const auto& words = *new Words<v1::Activation>{{"logistic", v1::ACTIVATION_LOGISTIC},
-                                                        {"tanh", v1::ACTIVATION_TANH},
-                                                        {"relu", v1::ACTIVATION_RELU},
-                                                        {"identity", v1::ACTIVATION_IDENTITY}};
+const EnumWords<v1::Activation>& Activations() {
+  static const auto& words = *new EnumWords<v1::Activation>{{"logistic", v1::ACTIVATION_LOGISTIC},
+                                                            {"tanh", v1::ACTIVATION_TANH},
+                                                            {"relu", v1::ACTIVATION_RELU},
+                                                            {"identity", v1::ACTIVATION_IDENTITY}};
   return words;
 }
 
-const Words<v1::Precision>& Precisions() {
+const EnumWords<v1::Precision>& Precisions() {
   static const auto& words =
-      *new Words<v1::Precision>{{"float32", v1::PRECISION_FLOAT32}, {"float64", v1::PRECISION_FLOAT64}};
+      *new EnumWords<v1::Precision>{{"float32", v1::PRECISION_FLOAT32}, {"float64", v1::PRECISION_FLOAT64}};
   return words;
 }
 
-const Words<v1::InitialWeights::Distribution>& Distributions() {
+const EnumWords<v1::InitialWeights::Distribution>& Distributions() {
   static const auto& words =
-      *new Words<v1::InitialWeights::Distribution>{{"glorot", v1::InitialWeights::DISTRIBUTION_GLOROT_UNIFORM},
-                                                   {"he", v1::InitialWeights::DISTRIBUTION_HE_NORMAL},
-                                                   {"uniform", v1::InitialWeights::DISTRIBUTION_UNIFORM},
-                                                   {"zero", v1::InitialWeights::DISTRIBUTION_ZERO}};
+      *new EnumWords<v1::InitialWeights::Distribution>{{"glorot", v1::InitialWeights::DISTRIBUTION_GLOROT_UNIFORM},
+                                                       {"he", v1::InitialWeights::DISTRIBUTION_HE_NORMAL},
+                                                       {"uniform", v1::InitialWeights::DISTRIBUTION_UNIFORM},
+                                                       {"zero", v1::InitialWeights::DISTRIBUTION_ZERO}};
   return words;
 }
 
 template <typename Enum>
-std::vector<std::string> Keys(const Words<Enum>& words) {
+std::vector<std::string> Keys(const EnumWords<Enum>& words) {
   std::vector<std::string> keys;
   for (const auto& [word, value] : words) keys.push_back(word);
   return keys;
