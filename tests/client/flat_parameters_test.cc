@@ -19,14 +19,14 @@ v1::NetworkSpec SmallNetwork() {
   return network;
 }
 
-std::vector<double> Numbers(size_t count) {
+std::vector<double> FlatNumbers(size_t count) {
   std::vector<double> numbers(count);
   std::iota(numbers.begin(), numbers.end(), 0.0);
   return numbers;
 }
 
 TEST(FlatParametersTest, LayersAreWeightsRowByRowThenBiases) {
-  const auto parameters = ParametersFromFlat(Numbers(9), SmallNetwork());
+  const auto parameters = ParametersFromFlat(FlatNumbers(9), SmallNetwork());
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   ASSERT_EQ(parameters->layers_size(), 2);
   const v1::LayerParameters& hidden = parameters->layers(0);
@@ -39,14 +39,15 @@ TEST(FlatParametersTest, LayersAreWeightsRowByRowThenBiases) {
 }
 
 TEST(FlatParametersTest, FlatIsTheInverse) {
-  const auto parameters = ParametersFromFlat(Numbers(9), SmallNetwork());
+  const auto parameters = ParametersFromFlat(FlatNumbers(9), SmallNetwork());
   ASSERT_TRUE(parameters.ok());
-  EXPECT_EQ(FlatOf(*parameters), Numbers(9));
+  EXPECT_EQ(FlatOf(*parameters), FlatNumbers(9));
 }
 
 TEST(FlatParametersTest, WrongCountIsAnError) {
   for (const size_t count : {0, 8, 10}) {
-    EXPECT_EQ(ParametersFromFlat(Numbers(count), SmallNetwork()).status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(ParametersFromFlat(FlatNumbers(count), SmallNetwork()).status().code(),
+              absl::StatusCode::kInvalidArgument);
   }
 }
 

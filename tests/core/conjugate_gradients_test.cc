@@ -10,7 +10,7 @@
 namespace backprop {
 namespace {
 
-constexpr double kExact = 1e-12;  // A tolerance that takes as many products as there are parameters.
+constexpr double kExactSolution = 1e-12;  // A tolerance that takes as many products as there are parameters.
 
 class ConjugateGradientsTest : public testing::Test {
  protected:
@@ -43,7 +43,7 @@ TEST_F(ConjugateGradientsTest, SolvesInAsManyProductsAsThereAreParameters) {
 TEST_F(ConjugateGradientsTest, AddsDampingInUnitsOfTheCurvatureAlongTheGradient) {
   const Vector<double>& g = gradient_.flat();
   const double lambda = 0.5 * Dot<double>(g, matrix_ * g) / Dot(g, g);
-  ConjugateGradients<double> solver(gradient_, /*damping=*/0.5, kExact, 100);
+  ConjugateGradients<double> solver(gradient_, /*damping=*/0.5, kExactSolution, 100);
   Solve(&solver);
   const Matrix<double> damped = matrix_ + lambda * Matrix<double>::Identity(6, 6);
   EXPECT_TRUE(solver.solution().isApprox(damped.llt().solve(g), 1e-8));
@@ -59,7 +59,7 @@ TEST_F(ConjugateGradientsTest, EndsWhenTheResidualIsSmallEnough) {
 
 TEST_F(ConjugateGradientsTest, EndsAtItsMostProductsWithAnAscentDirection) {
   for (const int most : {1, 2, 5}) {
-    ConjugateGradients<double> solver(gradient_, 0, kExact, most);
+    ConjugateGradients<double> solver(gradient_, 0, kExactSolution, most);
     EXPECT_EQ(Solve(&solver), most);
     EXPECT_GT(Dot(solver.solution(), gradient_.flat()), 0);
   }
@@ -69,7 +69,7 @@ TEST_F(ConjugateGradientsTest, EndsAtItsMostProductsWithAnAscentDirection) {
 TEST_F(ConjugateGradientsTest, PredictsWhatTheQuadraticGains) {
   for (const double damping : {0.0, 0.3}) {
     for (const int most : {1, 3, 6}) {
-      ConjugateGradients<double> solver(gradient_, damping, kExact, most);
+      ConjugateGradients<double> solver(gradient_, damping, kExactSolution, most);
       Solve(&solver);
       const Vector<double>& d = solver.solution();
       for (const double step : {1.0, 0.25, 3.0}) {
@@ -82,7 +82,7 @@ TEST_F(ConjugateGradientsTest, PredictsWhatTheQuadraticGains) {
 
 TEST_F(ConjugateGradientsTest, IsTheGradientWhereThatHasNegativeCurvature) {
   matrix_ = -matrix_;
-  ConjugateGradients<double> solver(gradient_, 0.1, kExact, 100);
+  ConjugateGradients<double> solver(gradient_, 0.1, kExactSolution, 100);
   EXPECT_EQ(Solve(&solver), 1);
   EXPECT_EQ(solver.solution(), gradient_.flat());
 }
@@ -94,7 +94,7 @@ TEST_F(ConjugateGradientsTest, KeepsWhatItFoundBeforeADirectionOfNegativeCurvatu
   v(1) = -gradient_.flat()(0);  // Orthogonal to the gradient.
   matrix_ = Matrix<double>(Vector<double>{{1, 2, 3, 4, 5, 6}}.asDiagonal());
   matrix_ -= 20 * v * v.transpose() / v.squaredNorm();
-  ConjugateGradients<double> solver(gradient_, 0, kExact, 100);
+  ConjugateGradients<double> solver(gradient_, 0, kExactSolution, 100);
   const int count = Solve(&solver);
   EXPECT_GT(count, 1);
   EXPECT_LT(count, 6);
@@ -103,7 +103,7 @@ TEST_F(ConjugateGradientsTest, KeepsWhatItFoundBeforeADirectionOfNegativeCurvatu
 }
 
 TEST_F(ConjugateGradientsTest, EndsAtProductsThatAreNotFinite) {
-  ConjugateGradients<double> solver(gradient_, 0.1, kExact, 100);
+  ConjugateGradients<double> solver(gradient_, 0.1, kExactSolution, 100);
   EXPECT_FALSE(solver.Observe(Vector<double>::Constant(6, std::numeric_limits<double>::quiet_NaN())));
   EXPECT_EQ(solver.solution(), gradient_.flat());
 }

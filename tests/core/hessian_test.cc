@@ -13,12 +13,6 @@
 namespace backprop {
 namespace {
 
-constexpr Curvature kCurvatures[] = {Curvature::kHessian, Curvature::kGaussNewton};
-
-// As in hessian_vector_product_test.cc.
-template <typename Scalar>
-constexpr double kTolerance = 64 * double{std::numeric_limits<Scalar>::epsilon()};
-
 template <typename Scalar>
 WeightMatrix<Scalar> Compute(const DerivativeCase<Scalar>& c, Curvature curvature,
                              std::optional<int> layer = std::nullopt, const ParallelFor& parallel_for = SequentialFor) {
@@ -48,8 +42,9 @@ INSTANTIATE_TEST_SUITE_P(EveryShape, HessianTest, EveryShape(3), NameOfShape);
 TEST_P(HessianTest, AgreesWithTheScalarOracle) {
   for (const Curvature curvature : kCurvatures) {
     const auto expected = Expected(curvature);
-    EXPECT_TRUE(AllNear(ToVector(Compute(case_, curvature)), expected, kTolerance<double>));
-    EXPECT_TRUE(AllNear(ToVector(Compute(DerivativeCase<float>(random_), curvature)), expected, kTolerance<float>));
+    EXPECT_TRUE(AllNear(ToVector(Compute(case_, curvature)), expected, kCurvatureTolerance<double>));
+    EXPECT_TRUE(
+        AllNear(ToVector(Compute(DerivativeCase<float>(random_), curvature)), expected, kCurvatureTolerance<float>));
   }
 }
 
@@ -65,7 +60,7 @@ TEST_P(HessianTest, HasTheProductsAsColumns) {
     const auto hessian = Compute(case_, curvature);
     const auto products = ComputeProducts(case_.task(), units, curvature);
     for (int p = 0; p < std::ssize(units); ++p) {
-      EXPECT_TRUE(AllNear(ToVector(hessian.col(p)), ToVector(products.product(p).flat()), kTolerance<double>));
+      EXPECT_TRUE(AllNear(ToVector(hessian.col(p)), ToVector(products.product(p).flat()), kCurvatureTolerance<double>));
     }
   }
 }
@@ -78,7 +73,7 @@ TEST_P(HessianTest, HasTheBlocksOfItsLayers) {
       const auto block = Compute(case_, curvature, layer);
       EXPECT_EQ(block.rows(), case_.spec.unit_count(layer) * (case_.spec.unit_count(layer - 1) + 1));
       EXPECT_TRUE(AllNear(ToVector(block), ToVector(hessian.block(begin, begin, block.rows(), block.cols())),
-                          kTolerance<double>));
+                          kCurvatureTolerance<double>));
       begin += block.rows();
     }
     EXPECT_EQ(begin, hessian.rows());
@@ -88,9 +83,9 @@ TEST_P(HessianTest, HasTheBlocksOfItsLayers) {
 TEST_P(HessianTest, HasTheDiagonal) {
   for (const Curvature curvature : kCurvatures) {
     const auto expected = ToVector(Compute(case_, curvature).diagonal());
-    EXPECT_TRUE(AllNear(ToVector(ComputeDiagonal(case_, curvature).flat()), expected, kTolerance<double>));
+    EXPECT_TRUE(AllNear(ToVector(ComputeDiagonal(case_, curvature).flat()), expected, kCurvatureTolerance<double>));
     EXPECT_TRUE(AllNear(ToVector(ComputeDiagonal(DerivativeCase<float>(random_), curvature).flat()), expected,
-                        kTolerance<float>));
+                        kCurvatureTolerance<float>));
   }
 }
 
@@ -137,7 +132,7 @@ TEST_P(ClosedFormTest, HoldsWithoutHiddenLayers) {
     }
   }
   for (const Curvature curvature : kCurvatures) {
-    EXPECT_TRUE(AllNear(ToVector(Compute(c, curvature)), ToVector(expected), kTolerance<double>));
+    EXPECT_TRUE(AllNear(ToVector(Compute(c, curvature)), ToVector(expected), kCurvatureTolerance<double>));
   }
 }
 

@@ -9,7 +9,7 @@ namespace backprop {
 namespace {
 
 // 300-200-100: enough weights for statistics. Layer 1 has 60,000, layer 2 has 20,000.
-NetworkSpec Spec(InitialWeights initial_weights) {
+NetworkSpec SpecWith(InitialWeights initial_weights) {
   NetworkSpec::Fields fields;
   fields.input_unit_count = 300;
   fields.hidden_layers = {{200}};
@@ -28,7 +28,7 @@ void ExpectStandardDeviation(const Parameters<double>::ConstWeightsView& weights
 }
 
 TEST(InitialParametersTest, OfGlorotAreUniformByUnitsBelowAndAbove) {
-  const auto parameters = InitialParameters<double>(Spec({.distribution = InitialDistribution::kGlorotUniform}));
+  const auto parameters = InitialParameters<double>(SpecWith({.distribution = InitialDistribution::kGlorotUniform}));
   const auto& view = std::as_const(parameters);
   for (const auto& [layer, units] : {std::pair(1, 300 + 200), std::pair(2, 200 + 100)}) {
     const double bound = std::sqrt(6.0 / units);
@@ -40,7 +40,7 @@ TEST(InitialParametersTest, OfGlorotAreUniformByUnitsBelowAndAbove) {
 }
 
 TEST(InitialParametersTest, OfHeAreNormalByUnitsBelow) {
-  const auto parameters = InitialParameters<double>(Spec({.distribution = InitialDistribution::kHeNormal}));
+  const auto parameters = InitialParameters<double>(SpecWith({.distribution = InitialDistribution::kHeNormal}));
   const auto& view = std::as_const(parameters);
   for (const auto& [layer, below] : {std::pair(1, 300), std::pair(2, 200)}) {
     ExpectStandardDeviation(view.weights(layer), std::sqrt(2.0 / below), 3);
@@ -51,7 +51,7 @@ TEST(InitialParametersTest, OfHeAreNormalByUnitsBelow) {
 
 TEST(InitialParametersTest, OfUniformAreInTheRangeBiasesToo) {
   const auto parameters =
-      InitialParameters<double>(Spec({.distribution = InitialDistribution::kUniform, .range = 0.01}));
+      InitialParameters<double>(SpecWith({.distribution = InitialDistribution::kUniform, .range = 0.01}));
   const auto& view = std::as_const(parameters);
   EXPECT_LE(view.flat().array().abs().maxCoeff(), 0.01);
   ExpectStandardDeviation(view.weights(1), 0.01 / std::sqrt(3.0), 1.8);
@@ -59,24 +59,24 @@ TEST(InitialParametersTest, OfUniformAreInTheRangeBiasesToo) {
 }
 
 TEST(InitialParametersTest, OfUniformHaveARangeOfOneHalfByDefault) {
-  const auto parameters = InitialParameters<double>(Spec({.distribution = InitialDistribution::kUniform}));
+  const auto parameters = InitialParameters<double>(SpecWith({.distribution = InitialDistribution::kUniform}));
   EXPECT_LE(parameters.flat().array().abs().maxCoeff(), 0.5);
   EXPECT_GT(parameters.flat().array().abs().maxCoeff(), 0.499);
 }
 
 TEST(InitialParametersTest, OfZeroAreZero) {
-  EXPECT_TRUE(InitialParameters<double>(Spec({.distribution = InitialDistribution::kZero})).flat().isZero(0));
+  EXPECT_TRUE(InitialParameters<double>(SpecWith({.distribution = InitialDistribution::kZero})).flat().isZero(0));
 }
 
 TEST(InitialParametersTest, DependOnTheSeedAlone) {
-  const auto parameters = InitialParameters<double>(Spec({.seed = 5}));
-  EXPECT_EQ(parameters, InitialParameters<double>(Spec({.seed = 5})));
-  EXPECT_NE(parameters, InitialParameters<double>(Spec({.seed = 6})));
+  const auto parameters = InitialParameters<double>(SpecWith({.seed = 5}));
+  EXPECT_EQ(parameters, InitialParameters<double>(SpecWith({.seed = 5})));
+  EXPECT_NE(parameters, InitialParameters<double>(SpecWith({.seed = 6})));
 }
 
 TEST(InitialParametersTest, InFloatAreTheRoundedOnesInDouble) {
   for (const auto distribution : {InitialDistribution::kGlorotUniform, InitialDistribution::kHeNormal}) {
-    const NetworkSpec spec = Spec({.distribution = distribution, .seed = 5});
+    const NetworkSpec spec = SpecWith({.distribution = distribution, .seed = 5});
     EXPECT_EQ(InitialParameters<float>(spec).flat(),
               Vector<float>(InitialParameters<double>(spec).flat().cast<float>()));
   }
@@ -84,7 +84,7 @@ TEST(InitialParametersTest, InFloatAreTheRoundedOnesInDouble) {
 
 TEST(InitialParametersTest, OfTheLargestRangeOfFloatAreFinite) {
   const auto range = double{std::numeric_limits<float>::max()};
-  EXPECT_TRUE(InitialParameters<float>(Spec({.distribution = InitialDistribution::kUniform, .range = range}))
+  EXPECT_TRUE(InitialParameters<float>(SpecWith({.distribution = InitialDistribution::kUniform, .range = range}))
                   .flat()
                   .allFinite());
 }
@@ -92,11 +92,11 @@ TEST(InitialParametersTest, OfTheLargestRangeOfFloatAreFinite) {
 // Pinned: the same spec gives the same network for ever, but for the last bits of the C library's log1p and cos. The
 // numbers are those of another implementation, in Python.
 TEST(InitialParametersTest, NeverChange) {
-  const auto glorot = InitialParameters<double>(Spec({.seed = 1}));
+  const auto glorot = InitialParameters<double>(SpecWith({.seed = 1}));
   EXPECT_DOUBLE_EQ(glorot.flat()(0), 0.04438974172217836);
   EXPECT_DOUBLE_EQ(glorot.flat()(1), 0.007061600774860289);
   EXPECT_DOUBLE_EQ(glorot.weights(2)(0, 0), 0.09551505010646483);
-  const auto he = InitialParameters<double>(Spec({.distribution = InitialDistribution::kHeNormal, .seed = 1}));
+  const auto he = InitialParameters<double>(SpecWith({.distribution = InitialDistribution::kHeNormal, .seed = 1}));
   EXPECT_DOUBLE_EQ(he.flat()(0), -0.12456064277602286);
   EXPECT_DOUBLE_EQ(he.weights(2)(0, 0), -0.03740679859768871);
 }

@@ -12,7 +12,7 @@ namespace backprop {
 namespace {
 
 template <typename Scalar>
-struct Learned {
+struct LearnedBatch {
   Parameters<Scalar> parameters;
   std::optional<double> norm = 0;
   int64_t step_count = 0;
@@ -20,10 +20,10 @@ struct Learned {
 
 // A step by LearnBatch over all of `patterns`.
 template <typename Scalar>
-Learned<Scalar> Learn(const NetworkSpec& spec, const Scalings& scalings, const Parameters<Scalar>& parameters,
-                      const Patterns<Scalar>& patterns, const TrainingOptions& options,
-                      const ParallelFor& parallel_for = SequentialFor, const StopCheck& stopped = NeverStop) {
-  Learned<Scalar> learned{parameters};
+LearnedBatch<Scalar> Learn(const NetworkSpec& spec, const Scalings& scalings, const Parameters<Scalar>& parameters,
+                           const Patterns<Scalar>& patterns, const TrainingOptions& options,
+                           const ParallelFor& parallel_for = SequentialFor, const StopCheck& stopped = NeverStop) {
+  LearnedBatch<Scalar> learned{parameters};
   BatchComputation<Scalar> computation(spec, scalings);
   OptimizerState<Scalar> state;
   const BatchRequest<Scalar> request{.pattern_count = patterns.count(), .source = SourceOf(patterns)};
@@ -35,9 +35,10 @@ Learned<Scalar> Learn(const NetworkSpec& spec, const Scalings& scalings, const P
 
 // The same in two steps: the gradient first.
 template <typename Scalar>
-Learned<Scalar> LearnByUpdate(const NetworkSpec& spec, const Scalings& scalings, const Parameters<Scalar>& parameters,
-                              const Patterns<Scalar>& patterns, const TrainingOptions& options) {
-  Learned<Scalar> learned{parameters};
+LearnedBatch<Scalar> LearnByUpdate(const NetworkSpec& spec, const Scalings& scalings,
+                                   const Parameters<Scalar>& parameters, const Patterns<Scalar>& patterns,
+                                   const TrainingOptions& options) {
+  LearnedBatch<Scalar> learned{parameters};
   BatchComputation<Scalar> computation(spec, scalings);
   OptimizerState<Scalar> state;
   const BatchRequest<Scalar> request{.pattern_count = patterns.count(), .source = SourceOf(patterns)};
@@ -106,7 +107,7 @@ TEST(LearnBatchTest, ChangesNothingWhenItIsStopped) {
 }
 
 // One linear unit with the error `error` at inputs of `input`: the gradient is error * input.
-Learned<float> LearnLinear(float input, float error) {
+LearnedBatch<float> LearnLinear(float input, float error) {
   const NetworkSpec spec = MakeSpec({.input_unit_count = 2, .output_unit_count = 1, .task = Task::kRegression});
   const Patterns<float> patterns{.inputs = Matrix<float>::Constant(2, 5, input),
                                  .targets = Matrix<float>::Constant(1, 5, error),

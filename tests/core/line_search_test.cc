@@ -9,7 +9,7 @@
 namespace backprop {
 namespace {
 
-using Outcome = LineSearch::Outcome;
+using SearchOutcome = LineSearch::Outcome;
 
 struct Line {
   const char* name;
@@ -18,7 +18,7 @@ struct Line {
 };
 
 struct Search {
-  Outcome outcome;
+  SearchOutcome outcome;
   double step;
   int evaluation_count;
 };
@@ -27,12 +27,12 @@ Search SearchAlong(const Line& line, double first_step, double rounding = 0) {
   LineSearch search(line.value(0), line.slope(0), first_step, rounding);
   for (int count = 1;; ++count) {
     const double step = search.step();
-    const Outcome outcome = search.Observe(line.value(step), line.slope(step));
-    if (outcome != Outcome::kEvaluate || count > kMaxLineSearchEvaluations) return {outcome, step, count};
+    const SearchOutcome outcome = search.Observe(line.value(step), line.slope(step));
+    if (outcome != SearchOutcome::kEvaluate || count > kMaxLineSearchEvaluations) return {outcome, step, count};
   }
 }
 
-const double kInfinity = std::numeric_limits<double>::infinity();
+const double kUnbounded = std::numeric_limits<double>::infinity();
 
 // All rise at 0 and have a maximum.
 const Line kLines[] = {
@@ -40,7 +40,7 @@ const Line kLines[] = {
     {"Bell", [](double t) { return std::exp(-(t - 1) * (t - 1)); },
      [](double t) { return -2 * (t - 1) * std::exp(-(t - 1) * (t - 1)); }},
     {"Kink", [](double t) { return -std::abs(t - 1); }, [](double t) { return t < 1 ? 1.0 : -1.0; }},
-    {"EndsAtOne", [](double t) { return t < 1 ? std::log(1 - t) + 3 * t : -kInfinity; },
+    {"EndsAtOne", [](double t) { return t < 1 ? std::log(1 - t) + 3 * t : -kUnbounded; },
      [](double t) { return t < 1 ? 3 - 1 / (1 - t) : std::nan(""); }},
     {"Wavy", [](double t) { return t - t * t / 2 + 0.05 * std::sin(20 * t); },
      [](double t) { return 1 - t + std::cos(20 * t); }},
@@ -52,7 +52,7 @@ TEST_P(LineSearchTest, FindsAStepThatSatisfiesWolfesConditionsFromAnyFirstStep) 
   const Line& line = GetParam();
   for (const double first_step : {1e-6, 1e-3, 0.1, 1.0, 2.0, 10.0, 1e3, 1e6}) {
     const Search search = SearchAlong(line, first_step);
-    ASSERT_EQ(search.outcome, Outcome::kAccepted) << first_step;
+    ASSERT_EQ(search.outcome, SearchOutcome::kAccepted) << first_step;
     EXPECT_GE(line.value(search.step), line.value(0) + 1e-4 * search.step * line.slope(0)) << first_step;
     EXPECT_LE(line.slope(search.step), 0.9 * line.slope(0)) << first_step;
     EXPECT_LT(search.evaluation_count, kMaxLineSearchEvaluations) << first_step;
@@ -64,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(EveryLine, LineSearchTest, testing::ValuesIn(kLines),
 
 TEST(LineSearchTest, AcceptsAFirstStepThatIsGoodEnough) {
   const Search search = SearchAlong(kLines[0], 1);
-  EXPECT_EQ(search.outcome, Outcome::kAccepted);
+  EXPECT_EQ(search.outcome, SearchOutcome::kAccepted);
   EXPECT_EQ(search.step, 1);
   EXPECT_EQ(search.evaluation_count, 1);
 }
@@ -80,7 +80,7 @@ TEST(LineSearchTest, InterpolatesAParabolaExactly) {
 TEST(LineSearchTest, EndsAtTheBestStepWhenItRunsOutOfEvaluations) {
   const Line line{"Ramp", [](double t) { return t; }, [](double) { return 1.0; }};
   const Search search = SearchAlong(line, 1);
-  EXPECT_EQ(search.outcome, Outcome::kAccepted);
+  EXPECT_EQ(search.outcome, SearchOutcome::kAccepted);
   EXPECT_EQ(search.evaluation_count, kMaxLineSearchEvaluations);
   EXPECT_GE(search.step, 1e9);
 }
@@ -88,7 +88,7 @@ TEST(LineSearchTest, EndsAtTheBestStepWhenItRunsOutOfEvaluations) {
 TEST(LineSearchTest, EndsAtTheBestStepWhenStepsOverflow) {
   const Line line{"Ramp", [](double t) { return t; }, [](double) { return 1.0; }};
   const Search search = SearchAlong(line, 1e307);
-  EXPECT_EQ(search.outcome, Outcome::kAccepted);
+  EXPECT_EQ(search.outcome, SearchOutcome::kAccepted);
   EXPECT_TRUE(std::isfinite(search.step));
   EXPECT_LE(search.evaluation_count, kMaxLineSearchEvaluations);
 }
@@ -98,11 +98,11 @@ TEST(LineSearchTest, FailsWhereNoStepIsBetterThanNone) {
       {"Falls", [](double t) { return -t; }, [](double t) { return t == 0 ? 1.0 : -1.0; }},
       {"NotANumber", [](double t) { return t == 0 ? 0 : std::nan(""); }, [](double) { return 1.0; }},
       {"SlopeNotANumber", [](double t) { return t; }, [](double t) { return t == 0 ? 1 : std::nan(""); }},
-      {"Infinite", [](double t) { return t == 0 ? 0 : kInfinity; }, [](double) { return 1.0; }},
+      {"Infinite", [](double t) { return t == 0 ? 0 : kUnbounded; }, [](double) { return 1.0; }},
   };
   for (const Line& line : lines) {
     const Search search = SearchAlong(line, 1);
-    EXPECT_EQ(search.outcome, Outcome::kFailed) << line.name;
+    EXPECT_EQ(search.outcome, SearchOutcome::kFailed) << line.name;
     EXPECT_EQ(search.evaluation_count, kMaxLineSearchEvaluations) << line.name;
   }
 }
@@ -110,16 +110,16 @@ TEST(LineSearchTest, FailsWhereNoStepIsBetterThanNone) {
 // Of least numbers the bracket has no room.
 TEST(LineSearchTest, FailsWhenStepsUnderflow) {
   const Line line{"Falls", [](double t) { return -t; }, [](double t) { return t == 0 ? 1.0 : -1.0; }};
-  EXPECT_EQ(SearchAlong(line, std::numeric_limits<double>::denorm_min()).outcome, Outcome::kFailed);
+  EXPECT_EQ(SearchAlong(line, std::numeric_limits<double>::denorm_min()).outcome, SearchOutcome::kFailed);
 }
 
 // The value has no digits left in which to rise, the slope has.
 TEST(LineSearchTest, GoesByTheSlopeWhereValuesDifferByRoundingOnly) {
   const Line line{"Flat", [](double t) { return t == 0 ? -1.0 : -1.0 - 1e-9; },
                   [](double t) { return 1e-10 * (1 - t); }};
-  EXPECT_EQ(SearchAlong(line, 1, /*rounding=*/0).outcome, Outcome::kFailed);
+  EXPECT_EQ(SearchAlong(line, 1, /*rounding=*/0).outcome, SearchOutcome::kFailed);
   const Search search = SearchAlong(line, 1, /*rounding=*/1e-8);
-  EXPECT_EQ(search.outcome, Outcome::kAccepted);
+  EXPECT_EQ(search.outcome, SearchOutcome::kAccepted);
   EXPECT_EQ(search.step, 1);
 }
 

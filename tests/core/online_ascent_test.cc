@@ -70,7 +70,7 @@ TEST(OnlineAscentTest, ServesPlainGradientAscentByOnePattern) {
 }
 
 // The same sums in another order: some epsilons a pattern.
-constexpr double kRounding = 1e-11;
+constexpr double kOnlineRounding = 1e-11;
 
 TEST(OnlineAscentTest, LearnsWhatTheBatchComputationDoes) {
   for (int64_t seed = 1; seed <= 60; ++seed) {
@@ -80,11 +80,11 @@ TEST(OnlineAscentTest, LearnsWhatTheBatchComputationDoes) {
     options.reduction = seed % 2 == 0 ? Reduction::kSum : Reduction::kMean;
     if (seed % 3 == 0) options.gradient_norm_limit = 0.5;
     const Learned expected = LearnByBatches(c, options), learned = LearnOnline(c, options);
-    EXPECT_TRUE(AllNear(ToVector(learned.parameters.flat()), ToVector(expected.parameters.flat()), kRounding));
-    EXPECT_NEAR(learned.norm_sum, expected.norm_sum, kRounding * expected.norm_sum);
+    EXPECT_TRUE(AllNear(ToVector(learned.parameters.flat()), ToVector(expected.parameters.flat()), kOnlineRounding));
+    EXPECT_NEAR(learned.norm_sum, expected.norm_sum, kOnlineRounding * expected.norm_sum);
     EXPECT_NEAR(learned.measures.log_likelihood, expected.measures.log_likelihood,
-                kRounding * (1 + std::abs(expected.measures.log_likelihood)));
-    EXPECT_NEAR(learned.measures.correct, expected.measures.correct, kRounding * (1 + expected.measures.correct));
+                kOnlineRounding * (1 + std::abs(expected.measures.log_likelihood)));
+    EXPECT_NEAR(learned.measures.correct, expected.measures.correct, kOnlineRounding * (1 + expected.measures.correct));
     EXPECT_EQ(learned.measures.pattern_count, c.patterns.count());
   }
 }
@@ -98,7 +98,7 @@ TEST(OnlineAscentTest, LearnsInLayersWiderThanItsLoops) {
                                        .precision = Precision::kFloat64},
                                       /*pattern_count=*/40, /*seed=*/3);
   EXPECT_TRUE(AllNear(ToVector(LearnOnline(c, OnlineOptions()).parameters.flat()),
-                      ToVector(LearnByBatches(c, OnlineOptions()).parameters.flat()), kRounding));
+                      ToVector(LearnByBatches(c, OnlineOptions()).parameters.flat()), kOnlineRounding));
 }
 
 TEST(OnlineAscentTest, APendingStepHasTheBitsOfOneThatIsTaken) {

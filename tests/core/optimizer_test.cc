@@ -14,12 +14,12 @@ namespace {
 
 constexpr double kStepSize = 0.1;
 
-struct Case {
+struct OptimizerCase {
   const char* name;
   OptimizerOptions options;
 };
 
-const Case kCases[] = {
+const OptimizerCase kCases[] = {
     {"Ascent", GradientAscent{}},
     {"Momentum", GradientAscent{.momentum = 0.9}},
     {"Nesterov", GradientAscent{.momentum = 0.9, .nesterov = true}},
@@ -35,7 +35,7 @@ Vector<double> Gradient(int step) {
   return Vector<double>{{1 + 0.1 * step, std::sin(step), std::max(0.0, step % 5 - 2.0)}};
 }
 
-class OptimizerTest : public testing::TestWithParam<Case> {};
+class OptimizerTest : public testing::TestWithParam<OptimizerCase> {};
 
 // Some 30 sums and divisions of numbers up to 100; 64 epsilon of Scalar a step.
 template <typename Scalar>

@@ -6,7 +6,7 @@
 namespace backprop {
 namespace {
 
-NetworkSpec Spec(int hidden_units) {
+NetworkSpec SmallSpec(int hidden_units) {
   NetworkSpec::Fields fields;
   fields.input_unit_count = 2;
   fields.hidden_layers = {{hidden_units}};
@@ -15,11 +15,11 @@ NetworkSpec Spec(int hidden_units) {
 }
 
 TEST(ParametersTest, AreZeroAtFirst) {
-  EXPECT_EQ(Parameters<float>(Spec(3).layout()).flat(), Vector<float>(Vector<float>::Zero(13)));
+  EXPECT_EQ(Parameters<float>(SmallSpec(3).layout()).flat(), Vector<float>(Vector<float>::Zero(13)));
 }
 
 TEST(ParametersTest, StandRowByRowThenBiasesLayerByLayer) {
-  Parameters<double> parameters(Spec(3).layout());
+  Parameters<double> parameters(SmallSpec(3).layout());
   parameters.weights(1) << 1, 2,  //
       3, 4,                       //
       5, 6;
@@ -30,7 +30,7 @@ TEST(ParametersTest, StandRowByRowThenBiasesLayerByLayer) {
 }
 
 TEST(ParametersTest, ViewsOfConstParametersReadTheSameNumbers) {
-  Parameters<double> parameters(Spec(3).layout());
+  Parameters<double> parameters(SmallSpec(3).layout());
   parameters.flat().setLinSpaced(13, 1, 13);
   const Parameters<double>& view = parameters;
   EXPECT_EQ(view.weights(1)(2, 0), 5);
@@ -38,7 +38,7 @@ TEST(ParametersTest, ViewsOfConstParametersReadTheSameNumbers) {
 }
 
 TEST(ParametersTest, AreAValue) {
-  Parameters<double> original(Spec(3).layout());
+  Parameters<double> original(SmallSpec(3).layout());
   Parameters<double> copy = original;
   copy.weights(1)(0, 0) = 1;
   EXPECT_EQ(original.weights(1)(0, 0), 0);
@@ -46,7 +46,7 @@ TEST(ParametersTest, AreAValue) {
 }
 
 TEST(ParametersTest, OfAnotherShapeAreNotEqual) {
-  EXPECT_NE(Parameters<double>(Spec(3).layout()), Parameters<double>(Spec(4).layout()));
+  EXPECT_NE(Parameters<double>(SmallSpec(3).layout()), Parameters<double>(SmallSpec(4).layout()));
 }
 
 }  // namespace

@@ -18,15 +18,15 @@ M WholeNumbers(int64_t rows, int64_t columns, int64_t seed) {
   return m;
 }
 
-struct Shape {
+struct ProductShape {
   int64_t units, inputs, patterns;
 };
 
 // One of each, tiles and their rests in every direction, fewer patterns than make a panel, more inputs and units than
 // one panel holds.
-const Shape kShapes[] = {{1, 1, 1},    {2, 3, 1},     {5, 7, 2},      {6, 16, 16},  {7, 17, 17},
-                         {13, 9, 3},   {12, 32, 4},   {10, 128, 5},   {1, 1, 40},   {33, 65, 34},
-                         {11, 29, 64}, {8, 1025, 20}, {1030, 40, 20}, {3, 5, 1024}, {3, 5, 1030}};
+const ProductShape kShapes[] = {{1, 1, 1},    {2, 3, 1},     {5, 7, 2},      {6, 16, 16},  {7, 17, 17},
+                                {13, 9, 3},   {12, 32, 4},   {10, 128, 5},   {1, 1, 40},   {33, 65, 34},
+                                {11, 29, 64}, {8, 1025, 20}, {1030, 40, 20}, {3, 5, 1024}, {3, 5, 1030}};
 
 template <typename Scalar>
 class ProductsTest : public testing::Test {};
@@ -49,7 +49,7 @@ struct TiledSignals {
 
 // Each product, assigned and added, is that of the definition, taken coefficient by coefficient.
 template <typename Scalar>
-void ExpectProducts(const Shape& shape) {
+void ExpectProducts(const ProductShape& shape) {
   SCOPED_TRACE(testing::Message() << shape.units << " x " << shape.inputs << ", " << shape.patterns << " patterns");
   const auto w = WholeNumbers<WeightMatrix<Scalar>>(shape.units, shape.inputs, 1);
   const auto h = WholeNumbers<Matrix<Scalar>>(shape.inputs, shape.patterns, 2);
@@ -78,7 +78,7 @@ void ExpectProducts(const Shape& shape) {
 
 // Steps of 2 along the product, and the sum of its squares.
 template <typename Scalar>
-void ExpectAscent(const Shape& shape) {
+void ExpectAscent(const ProductShape& shape) {
   SCOPED_TRACE(testing::Message() << shape.units << " x " << shape.inputs << ", " << shape.patterns << " patterns");
   const auto h = WholeNumbers<Matrix<Scalar>>(shape.inputs, shape.patterns, 2);
   const auto d = WholeNumbers<Matrix<Scalar>>(shape.units, shape.patterns, 3);
@@ -93,13 +93,13 @@ void ExpectAscent(const Shape& shape) {
 }
 
 TYPED_TEST(ProductsTest, AscentsFollowTheProduct) {
-  for (const Shape& shape : kShapes) {
+  for (const ProductShape& shape : kShapes) {
     if (shape.patterns <= kMaxProductPatterns) ExpectAscent<TypeParam>(shape);
   }
 }
 
 TYPED_TEST(ProductsTest, AreThoseOfTheDefinition) {
-  for (const Shape& shape : kShapes) ExpectProducts<TypeParam>(shape);
+  for (const ProductShape& shape : kShapes) ExpectProducts<TypeParam>(shape);
 }
 
 // Blocks of larger matrices, at addresses that no vector is aligned to; what lies around the result stays.

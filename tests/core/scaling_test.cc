@@ -49,7 +49,7 @@ struct Statistics {
 };
 
 // Sums of 2500 numbers in another order: 2500 epsilon at most.
-constexpr double kRounding = 1e-12;
+constexpr double kScalingRounding = 1e-12;
 
 TEST(FitScalingsTest, StandardizesToMeanZeroAndVarianceOne) {
   const Patterns<double> patterns = WidePatterns();
@@ -57,13 +57,13 @@ TEST(FitScalingsTest, StandardizesToMeanZeroAndVarianceOne) {
       FitScalings(Spec(Task::kRegression), SequenceOf<double>(patterns), ScalingMethod::kStandardize);
   for (int i = 0; i < 3; ++i) {
     const Statistics expected(patterns.inputs, i);
-    EXPECT_NEAR(scalings.input.offset(i), expected.mean, kRounding * 1000);
-    EXPECT_NEAR(scalings.input.scale(i) * std::sqrt(expected.variance), 1, kRounding);
+    EXPECT_NEAR(scalings.input.offset(i), expected.mean, kScalingRounding * 1000);
+    EXPECT_NEAR(scalings.input.scale(i) * std::sqrt(expected.variance), 1, kScalingRounding);
   }
   for (int i = 0; i < 2; ++i) {
     const Statistics expected(patterns.targets, i);
-    EXPECT_NEAR(scalings.target.offset(i), expected.mean, kRounding * 100);
-    EXPECT_NEAR(scalings.target.scale(i) * std::sqrt(expected.variance), 1, kRounding);
+    EXPECT_NEAR(scalings.target.offset(i), expected.mean, kScalingRounding * 100);
+    EXPECT_NEAR(scalings.target.scale(i) * std::sqrt(expected.variance), 1, kScalingRounding);
   }
 }
 
@@ -75,9 +75,9 @@ TEST(FitScalingsTest, MovesMinAndMaxToZeroAndOne) {
   scalings.target.Apply<double>(scaled.targets);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(scalings.input.offset(i), Statistics(patterns.inputs, i).min);
   EXPECT_TRUE(scaled.inputs.rowwise().minCoeff().isZero(0));
-  EXPECT_TRUE(scaled.inputs.rowwise().maxCoeff().isOnes(kRounding));
+  EXPECT_TRUE(scaled.inputs.rowwise().maxCoeff().isOnes(kScalingRounding));
   EXPECT_TRUE(scaled.targets.rowwise().minCoeff().isZero(0));
-  EXPECT_TRUE(scaled.targets.rowwise().maxCoeff().isOnes(kRounding));
+  EXPECT_TRUE(scaled.targets.rowwise().maxCoeff().isOnes(kScalingRounding));
 }
 
 TEST(FitScalingsTest, OnlyCentresUnitsThatNeverVary) {
@@ -184,8 +184,8 @@ struct BadScaling {
   std::vector<std::string> expected;  // Fields violated.
 };
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
 constexpr Task kRegression = Task::kRegression;
 constexpr Precision kFloat32 = Precision::kFloat32, kFloat64 = Precision::kFloat64;
 
@@ -196,14 +196,22 @@ const BadScaling kBadScalings[] = {
     {"OffsetsAlone", kRegression, kFloat64, [](S s) { s->input.scale.resize(0); }, {"input_scaling"}},
     {"ScalesAlone", kRegression, kFloat64, [](S s) { s->input.offset.resize(0); }, {"input_scaling"}},
     {"ZeroScale", kRegression, kFloat64, [](S s) { s->input.scale(2) = 0; }, {"input_scaling.scale[2]"}},
-    {"ScaleNotANumber", kRegression, kFloat64, [](S s) { s->target.scale(1) = kNan; }, {"target_scaling.scale[1]"}},
-    {"InfiniteScale", kRegression, kFloat64, [](S s) { s->input.scale(0) = kInfinity; }, {"input_scaling.scale[0]"}},
+    {"ScaleNotANumber",
+     kRegression,
+     kFloat64,
+     [](S s) { s->target.scale(1) = kNotANumber; },
+     {"target_scaling.scale[1]"}},
+    {"InfiniteScale", kRegression, kFloat64, [](S s) { s->input.scale(0) = kInfinite; }, {"input_scaling.scale[0]"}},
     {"InfiniteOffset",
      kRegression,
      kFloat64,
-     [](S s) { s->input.offset(0) = -kInfinity; },
+     [](S s) { s->input.offset(0) = -kInfinite; },
      {"input_scaling.offset[0]"}},
-    {"OffsetNotANumber", kRegression, kFloat64, [](S s) { s->target.offset(0) = kNan; }, {"target_scaling.offset[0]"}},
+    {"OffsetNotANumber",
+     kRegression,
+     kFloat64,
+     [](S s) { s->target.offset(0) = kNotANumber; },
+     {"target_scaling.offset[0]"}},
     {"OffsetOverflowingFloat",
      kRegression,
      kFloat32,
@@ -228,7 +236,7 @@ const BadScaling kBadScalings[] = {
     {"AllAtOnce",
      kRegression,
      kFloat64,
-     [](S s) { s->input.scale.setZero(), s->input.offset(1) = kNan, s->target.offset.resize(5); },
+     [](S s) { s->input.scale.setZero(), s->input.offset(1) = kNotANumber, s->target.offset.resize(5); },
      {"input_scaling.scale[0]", "input_scaling.offset[1]", "input_scaling.scale[1]", "input_scaling.scale[2]",
       "target_scaling"}},
 };

@@ -15,15 +15,14 @@
 namespace backprop {
 namespace {
 
-template <typename Scalar>
-using Outcome = typename Trainer<Scalar>::Outcome;
+using Outcome = Trainer<double>::Outcome;
 
-struct Case {
+struct SecondOrderCase {
   const char* name;
   OptimizerOptions optimizer;
 };
 
-class SecondOrderTrainingTest : public testing::TestWithParam<Case> {
+class SecondOrderTrainingTest : public testing::TestWithParam<SecondOrderCase> {
  protected:
   static TrainingTask<double> TaskOf(const RandomCase& c, TrainingOptions options, int64_t epoch_count) {
     options.step_size = 1;
@@ -125,9 +124,9 @@ TEST_P(SecondOrderTrainingTest, GoesOnAfterAStopInTheMiddleOfAnIterationAsIfNoth
   int step_count = 0;
   for (; !trainer.finished(); ++step_count) {
     const Parameters<double> before = trainer.parameters();
-    ASSERT_EQ(trainer.Step(SequentialFor, [] { return true; }), Outcome<double>::kStopped);
+    ASSERT_EQ(trainer.Step(SequentialFor, [] { return true; }), Outcome::kStopped);
     ASSERT_EQ(trainer.parameters(), before);
-    if (trainer.Step(SequentialFor, NeverStop) == Outcome<double>::kEpochDone) {
+    if (trainer.Step(SequentialFor, NeverStop) == Outcome::kEpochDone) {
       parameters.push_back(trainer.parameters());
     }
   }
@@ -221,9 +220,10 @@ TEST_P(SecondOrderTrainingTest, StopsEarlyByTheValidationSet) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryOptimizer, SecondOrderTrainingTest,
-                         testing::Values(Case{"Lbfgs", Lbfgs{}}, Case{"LbfgsOfOnePair", Lbfgs{.history_size = 1}},
-                                         Case{"NewtonCg", NewtonCg{}},
-                                         Case{"NewtonCgByGaussNewton", NewtonCg{.gauss_newton = true}}),
+                         testing::Values(SecondOrderCase{"Lbfgs", Lbfgs{}},
+                                         SecondOrderCase{"LbfgsOfOnePair", Lbfgs{.history_size = 1}},
+                                         SecondOrderCase{"NewtonCg", NewtonCg{}},
+                                         SecondOrderCase{"NewtonCgByGaussNewton", NewtonCg{.gauss_newton = true}}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

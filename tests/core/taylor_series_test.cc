@@ -10,7 +10,7 @@ namespace backprop {
 namespace {
 
 // The series of f(x0 + x1 t) for two units and one pattern, [unit x coefficient].
-Matrix<double> Along(Activation activation, const Eigen::Vector2d& x0, const Eigen::Vector2d& x1, int order) {
+Matrix<double> SeriesAlong(Activation activation, const Eigen::Vector2d& x0, const Eigen::Vector2d& x1, int order) {
   // Coefficients above the first are left over from something else.
   Matrix<double> series = Matrix<double>::Constant(2, order + 1, std::nan(""));
   series.col(0) = x0;
@@ -20,20 +20,20 @@ Matrix<double> Along(Activation activation, const Eigen::Vector2d& x0, const Eig
 }
 
 TEST(ActivateSeriesTest, OfTanhAndTheLogisticAreThoseOfTextbooks) {
-  const Matrix<double> tanh = Along(Activation::kTanh, {0, 0}, {1, 2}, 7);
+  const Matrix<double> tanh = SeriesAlong(Activation::kTanh, {0, 0}, {1, 2}, 7);
   const std::vector<double> expected = {0, 1, 0, -1.0 / 3, 0, 2.0 / 15, 0, -17.0 / 315};
   EXPECT_TRUE(AllNear(ToVector(tanh.row(0)), expected, 1e-15));
   for (int k = 0; k <= 7; ++k) EXPECT_NEAR(tanh(1, k), std::pow(2, k) * expected[k], 1e-13);
   // The logistic of s is (1 + tanh(s / 2)) / 2.
-  const Matrix<double> logistic = Along(Activation::kLogistic, {0, 0}, {2, 1}, 7);
+  const Matrix<double> logistic = SeriesAlong(Activation::kLogistic, {0, 0}, {2, 1}, 7);
   EXPECT_NEAR(logistic(0, 0), 0.5, 1e-15);
   for (int k = 1; k <= 7; ++k) EXPECT_NEAR(logistic(0, k), expected[k] / 2, 1e-15);
 }
 
 TEST(ActivateSeriesTest, OfReluAndIdentityKeepTheirOrder) {
-  EXPECT_EQ(Along(Activation::kRelu, {3, -3}, {1, 2}, 7), (Matrix<double>{{3, 1}, {0, 0}}));
-  EXPECT_EQ(Along(Activation::kRelu, {0, 3}, {1, 2}, 7), (Matrix<double>{{0, 0}, {3, 2}}));
-  EXPECT_EQ(Along(Activation::kIdentity, {3, -3}, {1, 2}, 7), (Matrix<double>{{3, 1}, {-3, 2}}));
+  EXPECT_EQ(SeriesAlong(Activation::kRelu, {3, -3}, {1, 2}, 7), (Matrix<double>{{3, 1}, {0, 0}}));
+  EXPECT_EQ(SeriesAlong(Activation::kRelu, {0, 3}, {1, 2}, 7), (Matrix<double>{{0, 0}, {3, 2}}));
+  EXPECT_EQ(SeriesAlong(Activation::kIdentity, {3, -3}, {1, 2}, 7), (Matrix<double>{{3, 1}, {-3, 2}}));
 }
 
 // More numbers than go through the orders at once, and a remainder: all get the series they would get alone.

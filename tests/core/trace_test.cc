@@ -15,7 +15,7 @@ namespace backprop {
 namespace {
 
 // A few roundings of numbers of size 1, each by 1.1e-16, give or take the exponential function's.
-constexpr double kExact = 1e-12;
+constexpr double kExactStage = 1e-12;
 
 // Figure 1: two inputs, two logistic hidden units, two linear outputs; x = (1, 2), y* = (1, 0).
 class TraceOfTheWorkedExampleTest : public testing::Test {
@@ -34,7 +34,7 @@ class TraceOfTheWorkedExampleTest : public testing::Test {
                                          .weights = RowVector<double>::Ones(1)});
   }
   static void ExpectStage(const Matrix<double>& stage, const std::vector<double>& expected) {
-    EXPECT_TRUE(AllNear(ToVector(stage), expected, kExact));
+    EXPECT_TRUE(AllNear(ToVector(stage), expected, kExactStage));
   }
 
   static double Logistic(long double s) { return static_cast<double>(1 / (1 + std::exp(-s))); }
@@ -53,7 +53,7 @@ TEST_F(TraceOfTheWorkedExampleTest, OutputUnitsGetEquations6To9) {
   ExpectStage(outputs.activation_derivatives, {1, 1});
   ExpectStage(outputs.error_signals, {e1_, e2_});
   EXPECT_EQ(outputs.softmax_derivatives.size(), 0);
-  EXPECT_NEAR(trace_.log_likelihood, -0.5 * (e1_ * e1_ + e2_ * e2_), kExact);
+  EXPECT_NEAR(trace_.log_likelihood, -0.5 * (e1_ * e1_ + e2_ * e2_), kExactStage);
 }
 
 TEST_F(TraceOfTheWorkedExampleTest, HiddenUnitsGetEquations11To14) {

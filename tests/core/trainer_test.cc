@@ -14,7 +14,7 @@ namespace backprop {
 namespace {
 
 using testing::ElementsAre;
-using Outcome = Trainer<float>::Outcome;
+using FloatOutcome = Trainer<float>::Outcome;
 
 class TrainerTest : public testing::Test {
  protected:
@@ -39,11 +39,11 @@ class TrainerTest : public testing::Test {
 
 TEST_F(TrainerTest, StepsThroughBatchesThenEndsTheEpoch) {
   Trainer<float> trainer(TaskOf({.batch_size = 4}, 2), parameters_);
-  std::vector<Outcome> outcomes;
+  std::vector<FloatOutcome> outcomes;
   while (!trainer.finished()) outcomes.push_back(trainer.Step(SequentialFor, NeverStop));
-  EXPECT_THAT(outcomes,
-              ElementsAre(Outcome::kBatchDone, Outcome::kBatchDone, Outcome::kEpochTrained, Outcome::kEpochDone,
-                          Outcome::kBatchDone, Outcome::kBatchDone, Outcome::kEpochTrained, Outcome::kEpochDone));
+  EXPECT_THAT(outcomes, ElementsAre(FloatOutcome::kBatchDone, FloatOutcome::kBatchDone, FloatOutcome::kEpochTrained,
+                                    FloatOutcome::kEpochDone, FloatOutcome::kBatchDone, FloatOutcome::kBatchDone,
+                                    FloatOutcome::kEpochTrained, FloatOutcome::kEpochDone));
   EXPECT_EQ(trainer.last_epoch().epoch, 2);
   EXPECT_EQ(trainer.last_epoch().training.pattern_count, 10);
 }
@@ -75,9 +75,9 @@ TEST_F(TrainerTest, GoesOnAfterAStopAsIfNothingHadHappened) {
   std::vector<Parameters<float>> parameters;
   while (!trainer.finished()) {
     const Parameters<float> before = trainer.parameters();
-    ASSERT_EQ(trainer.Step(SequentialFor, [] { return true; }), Outcome::kStopped);
+    ASSERT_EQ(trainer.Step(SequentialFor, [] { return true; }), FloatOutcome::kStopped);
     ASSERT_EQ(trainer.parameters(), before);
-    if (trainer.Step(SequentialFor, NeverStop) == Outcome::kEpochDone) parameters.push_back(trainer.parameters());
+    if (trainer.Step(SequentialFor, NeverStop) == FloatOutcome::kEpochDone) parameters.push_back(trainer.parameters());
   }
   EXPECT_EQ(parameters, RunToEnd(task, parameters_).parameters);
 }
@@ -216,7 +216,7 @@ TEST_F(TrainerTest, ReportsALogLikelihoodThatIsNotFinite) {
                           .epoch_count = 1,
                           .patterns = SequenceOf(Cast<float>(c.patterns))},
                          Cast<float>(c.spec, c.parameters));
-  EXPECT_EQ(trainer.Step(SequentialFor, NeverStop), Outcome::kDiverged);
+  EXPECT_EQ(trainer.Step(SequentialFor, NeverStop), FloatOutcome::kDiverged);
   EXPECT_EQ(trainer.parameters(), Cast<float>(c.spec, c.parameters));
 }
 

@@ -1,6 +1,7 @@
 // A random case as the task of a computation of derivatives, in either precision.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -42,6 +43,13 @@ class DerivativeCase {
  private:
   PatternSource<Scalar> source_ = SourceOf(patterns);
 };
+
+inline constexpr Curvature kCurvatures[] = {Curvature::kHessian, Curvature::kGaussNewton};
+
+// Of products with them, against an oracle. Some dozen roundings a layer, there and back, of numbers of either sign,
+// which partly cancel: less than 32 epsilon of the largest number were seen.
+template <typename Scalar>
+constexpr double kCurvatureTolerance = 64 * double{std::numeric_limits<Scalar>::epsilon()};
 
 // Directions of numbers from -1 to 1, exact in float.
 inline std::vector<Parameters<double>> MakeDirections(const NetworkSpec& spec, int count, int64_t seed) {

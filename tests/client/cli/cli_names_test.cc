@@ -14,7 +14,7 @@ TEST(CliNamesTest, IdsAndFullNamesMeanTheSameSession) {
   EXPECT_EQ(PatternSetName("x", "training"), "sessions/x/patternSets/training");
 }
 
-class FakeSessions final : public v1::SessionService::Service {
+class FakeActiveRuns final : public v1::SessionService::Service {
  public:
   std::string active_training_run;
 
@@ -38,7 +38,7 @@ class FakeRuns final : public v1::TrainingService::Service {
 
 class FindTrainingRunTest : public testing::Test {
  protected:
-  FakeSessions sessions_;
+  FakeActiveRuns sessions_;
   FakeRuns runs_;
   FakePatternStore store_;
   FakeServer server_{store_, 0, {&sessions_, &runs_}};

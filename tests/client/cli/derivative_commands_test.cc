@@ -18,7 +18,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class FakeSessions final : public v1::SessionService::Service {
+class FakeSession final : public v1::SessionService::Service {
  public:
   v1::Session session;
 
@@ -116,7 +116,7 @@ class DerivativeCommandsTest : public testing::Test {
     return ElementsOf(array->ReadMatrix(100, 1).value());
   }
 
-  FakeSessions sessions_;
+  FakeSession sessions_;
   FakeDerivatives derivatives_;
   FakePatternStore store_;
   FakeServer server_{store_, 0, {&sessions_, &derivatives_}};

@@ -97,7 +97,7 @@ TEST(IdxTest, IntegersAreReadAsLabels) {
   EXPECT_THAT(*ArrayFile::OpenIdx(file.path())->ReadIntegers(5), ElementsAre(7, -1));
 }
 
-struct BadFile {
+struct BadArrayFile {
   std::string content;
   absl::StatusCode code;
   const char* message;
@@ -107,7 +107,7 @@ TEST(IdxTest, BadFilesAreRefused) {
   constexpr auto kBad = absl::StatusCode::kInvalidArgument;
   constexpr auto kLost = absl::StatusCode::kDataLoss;
   const std::string packed = Gzip(Idx(0x08, {1000}, std::string(1000, 'x')));
-  for (const BadFile& bad : std::vector<BadFile>{
+  for (const BadArrayFile& bad : std::vector<BadArrayFile>{
            {"", kLost, "ends inside of its idx header"},
            {std::string("\0\0\x08", 3), kLost, "ends inside of its idx header"},
            {Idx(0x08, {1, 1}, "").substr(0, 9), kLost, "ends inside of its idx header"},
@@ -165,7 +165,7 @@ TEST(NpyTest, BadFilesAreRefused) {
   constexpr auto kBad = absl::StatusCode::kInvalidArgument;
   constexpr auto kLost = absl::StatusCode::kDataLoss;
   const std::string good = NpyOf("<f4", "(2, 1)", "12345678");
-  for (const BadFile& bad : std::vector<BadFile>{
+  for (const BadArrayFile& bad : std::vector<BadArrayFile>{
            {"", kLost, "ends inside of its npy header"},
            {good.substr(0, 30), kLost, "ends inside of its npy header"},
            {"{\"layers\": []}", kBad, "bad magic string"},

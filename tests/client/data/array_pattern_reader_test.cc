@@ -18,7 +18,7 @@ std::string BytesNpy(const std::string& shape, const std::string& elements) {
   return absl::StrCat("\x93NUMPY", std::string{1, 0, static_cast<char>(dictionary.size()), 0}, dictionary, elements);
 }
 
-v1::NetworkSpec Network(int inputs, int outputs, v1::Task task) {
+v1::NetworkSpec NetworkOfArrays(int inputs, int outputs, v1::Task task) {
   v1::NetworkSpec network;
   network.set_input_unit_count(inputs);
   network.set_output_unit_count(outputs);
@@ -26,8 +26,8 @@ v1::NetworkSpec Network(int inputs, int outputs, v1::Task task) {
   return network;
 }
 
-absl::StatusOr<v1::Patterns> Read(const std::string& inputs, const std::string& targets,
-                                  const v1::NetworkSpec& network) {
+absl::StatusOr<v1::Patterns> ReadArrays(const std::string& inputs, const std::string& targets,
+                                        const v1::NetworkSpec& network) {
   const TemporaryFile inputs_file(inputs);
   const TemporaryFile targets_file(targets);
   auto reader = ArrayPatternReader::Open(*ArrayFile::OpenNpy(inputs_file.path()),
@@ -39,8 +39,8 @@ absl::StatusOr<v1::Patterns> Read(const std::string& inputs, const std::string& 
 }
 
 TEST(ArrayPatternReaderTest, IntegersAreTheClassesOfMultiwayNetworks) {
-  const auto patterns =
-      Read(BytesNpy("(2, 2)", "abcd"), BytesNpy("(2,)", "\x02\x01"), Network(2, 3, v1::TASK_MULTIWAY_CLASSIFICATION));
+  const auto patterns = ReadArrays(BytesNpy("(2, 2)", "abcd"), BytesNpy("(2,)", "\x02\x01"),
+                                   NetworkOfArrays(2, 3, v1::TASK_MULTIWAY_CLASSIFICATION));
   ASSERT_TRUE(patterns.ok()) << patterns.status();
   EXPECT_THAT(patterns->target_classes(), ElementsAre(2, 1));
   EXPECT_EQ(patterns->inputs().raw_values(), "abcd");
@@ -48,8 +48,8 @@ TEST(ArrayPatternReaderTest, IntegersAreTheClassesOfMultiwayNetworks) {
 }
 
 TEST(ArrayPatternReaderTest, BinaryLabelsAreTargetsThatRawScaleLeavesAlone) {
-  const auto patterns = Read(BytesNpy("(2, 1)", "ab"), BytesNpy("(2,)", std::string("\x00\x01", 2)),
-                             Network(1, 1, v1::TASK_BINARY_CLASSIFICATION));
+  const auto patterns = ReadArrays(BytesNpy("(2, 1)", "ab"), BytesNpy("(2,)", std::string("\x00\x01", 2)),
+                                   NetworkOfArrays(1, 1, v1::TASK_BINARY_CLASSIFICATION));
   ASSERT_TRUE(patterns.ok()) << patterns.status();
   EXPECT_EQ(patterns->targets().raw_values(), std::string("\x00\x01", 2));
   EXPECT_EQ(patterns->targets().raw_scale(), 0);
@@ -57,7 +57,7 @@ TEST(ArrayPatternReaderTest, BinaryLabelsAreTargetsThatRawScaleLeavesAlone) {
 
 TEST(ArrayPatternReaderTest, OneRowOfTargetsForEachPatternOtherwise) {
   const auto patterns =
-      Read(BytesNpy("(1, 1)", "a"), BytesNpy("(1, 2)", "\x05\x06"), Network(1, 2, v1::TASK_REGRESSION));
+      ReadArrays(BytesNpy("(1, 1)", "a"), BytesNpy("(1, 2)", "\x05\x06"), NetworkOfArrays(1, 2, v1::TASK_REGRESSION));
   ASSERT_TRUE(patterns.ok()) << patterns.status();
   EXPECT_EQ(patterns->targets().column_count(), 2);
 }
@@ -65,7 +65,7 @@ TEST(ArrayPatternReaderTest, OneRowOfTargetsForEachPatternOtherwise) {
 TEST(ArrayPatternReaderTest, WithoutTargetsThereAreNone) {
   const TemporaryFile file(BytesNpy("(2, 1)", "ab"));
   auto reader = ArrayPatternReader::Open(*ArrayFile::OpenNpy(file.path()), std::nullopt,
-                                         Network(1, 2, v1::TASK_MULTIWAY_CLASSIFICATION), 1);
+                                         NetworkOfArrays(1, 2, v1::TASK_MULTIWAY_CLASSIFICATION), 1);
   ASSERT_TRUE(reader.ok());
   EXPECT_FALSE((*reader)->Next(1)->value().has_targets());
   EXPECT_TRUE((*reader)->Next(1)->has_value());
@@ -86,7 +86,7 @@ TEST(ArrayPatternReaderTest, FilesThatDoNotFitAreRefused) {
            {BytesNpy("(2, 2)", "abcd"), BytesNpy("(2,)", "\x01\x03"),
             "pattern 1 (counted from 0): class 3 is not one of 0 to 2"},
        }) {
-    const auto patterns = Read(bad.inputs, bad.targets, Network(2, 3, v1::TASK_MULTIWAY_CLASSIFICATION));
+    const auto patterns = ReadArrays(bad.inputs, bad.targets, NetworkOfArrays(2, 3, v1::TASK_MULTIWAY_CLASSIFICATION));
     EXPECT_EQ(patterns.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(patterns.status().message()), HasSubstr(bad.message));
   }
@@ -97,7 +97,7 @@ TEST(ArrayPatternReaderTest, ClassesThatAreNoIntegersAreRefused) {
   const TemporaryFile targets("");
   ASSERT_TRUE(WriteNpyVector(targets.path(), std::vector<double>{0, 1}, true).ok());
   const auto reader = ArrayPatternReader::Open(*ArrayFile::OpenNpy(inputs.path()), *ArrayFile::OpenNpy(targets.path()),
-                                               Network(1, 2, v1::TASK_MULTIWAY_CLASSIFICATION), 1);
+                                               NetworkOfArrays(1, 2, v1::TASK_MULTIWAY_CLASSIFICATION), 1);
   EXPECT_THAT(std::string(reader.status().message()), HasSubstr("classes must be integers"));
 }
 

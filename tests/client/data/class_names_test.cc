@@ -10,7 +10,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-v1::NetworkSpec Network(v1::Task task, int output_unit_count, std::vector<std::string> names = {}) {
+v1::NetworkSpec Classifier(v1::Task task, int output_unit_count, std::vector<std::string> names = {}) {
   v1::NetworkSpec network;
   network.set_task(task);
   network.set_output_unit_count(output_unit_count);
@@ -25,21 +25,21 @@ absl::StatusOr<ClassIndices> Scan(int class_count, const std::vector<std::string
 }
 
 TEST(ClassNamesTest, MultiwayOutputsNameClasses) {
-  const v1::NetworkSpec network = Network(v1::TASK_MULTIWAY_CLASSIFICATION, 2, {"cat", "dog"});
+  const v1::NetworkSpec network = Classifier(v1::TASK_MULTIWAY_CLASSIFICATION, 2, {"cat", "dog"});
   EXPECT_THAT(ClassNamesOf(network), ElementsAre("cat", "dog"));
   EXPECT_EQ(ClassCountOf(network), 2);
 }
 
 TEST(ClassNamesTest, BinaryNetworkOfOneOutputNamesBothClasses) {
-  const v1::NetworkSpec network = Network(v1::TASK_BINARY_CLASSIFICATION, 1, {"no", "yes"});
+  const v1::NetworkSpec network = Classifier(v1::TASK_BINARY_CLASSIFICATION, 1, {"no", "yes"});
   EXPECT_THAT(ClassNamesOf(network), ElementsAre("no", "yes"));
   EXPECT_EQ(ClassCountOf(network), 2);
 }
 
 TEST(ClassNamesTest, OtherOutputNamesNameNoClasses) {
-  EXPECT_THAT(ClassNamesOf(Network(v1::TASK_BINARY_CLASSIFICATION, 1, {"spam"})), IsEmpty());
-  EXPECT_THAT(ClassNamesOf(Network(v1::TASK_BINARY_CLASSIFICATION, 2, {"spam", "urgent"})), IsEmpty());
-  EXPECT_THAT(ClassNamesOf(Network(v1::TASK_REGRESSION, 2, {"x", "y"})), IsEmpty());
+  EXPECT_THAT(ClassNamesOf(Classifier(v1::TASK_BINARY_CLASSIFICATION, 1, {"spam"})), IsEmpty());
+  EXPECT_THAT(ClassNamesOf(Classifier(v1::TASK_BINARY_CLASSIFICATION, 2, {"spam", "urgent"})), IsEmpty());
+  EXPECT_THAT(ClassNamesOf(Classifier(v1::TASK_REGRESSION, 2, {"x", "y"})), IsEmpty());
 }
 
 TEST(ClassIndicesTest, NamesAreLookedUp) {

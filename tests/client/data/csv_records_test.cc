@@ -16,7 +16,7 @@ using Fields = std::vector<std::string>;
 
 CsvRecords Open(const TemporaryFile& file) { return CsvRecords(*ByteSource::Open(file.path())); }
 
-absl::StatusOr<std::vector<CsvRecord>> ReadAll(CsvRecords& records) {
+absl::StatusOr<std::vector<CsvRecord>> ReadRecords(CsvRecords& records) {
   std::vector<CsvRecord> all;
   CsvRecord record;
   while (true) {
@@ -31,7 +31,7 @@ std::vector<Fields> FieldsOf(const std::string& content) {
   const TemporaryFile file(content);
   CsvRecords records = Open(file);
   std::vector<Fields> fields;
-  const auto all = ReadAll(records);
+  const auto all = ReadRecords(records);
   EXPECT_TRUE(all.ok()) << all.status();
   if (!all.ok()) return {};
   for (const CsvRecord& record : *all) fields.push_back(record.fields);
@@ -42,7 +42,7 @@ std::vector<int64_t> RowsOf(const std::string& content) {
   const TemporaryFile file(content);
   CsvRecords records = Open(file);
   std::vector<int64_t> rows;
-  const auto all = ReadAll(records);
+  const auto all = ReadRecords(records);
   EXPECT_TRUE(all.ok()) << all.status();
   if (!all.ok()) return {};
   for (const CsvRecord& record : *all) rows.push_back(record.row);
@@ -87,7 +87,7 @@ TEST(CsvRecordsTest, FileLargerThanABlockIsReadWhole) {
   for (int i = 0; i < 50'000; ++i) absl::StrAppend(&content, i, ",", i * 2, "\n");
   const TemporaryFile file(content);
   CsvRecords records = Open(file);
-  const auto all = ReadAll(records);
+  const auto all = ReadRecords(records);
   ASSERT_TRUE(all.ok());
   ASSERT_EQ(all->size(), 50'000U);
   EXPECT_EQ(all->back().fields, (Fields{"49999", "99998"}));
@@ -99,9 +99,9 @@ TEST(CsvRecordsTest, RewindStartsOver) {
       "\xEF\xBB\xBF"
       "1\n2\n");
   CsvRecords records = Open(file);
-  ASSERT_EQ(ReadAll(records)->size(), 2U);
+  ASSERT_EQ(ReadRecords(records)->size(), 2U);
   ASSERT_TRUE(records.Rewind().ok());
-  const auto again = ReadAll(records);
+  const auto again = ReadRecords(records);
   ASSERT_EQ(again->size(), 2U);
   EXPECT_EQ(again->front().fields, Fields{"1"});
   EXPECT_EQ(again->front().row, 1);
@@ -117,7 +117,7 @@ TEST(CsvRecordsTest, BadFilesAreRefused) {
        }) {
     const TemporaryFile file(bad.content);
     CsvRecords records = Open(file);
-    const auto all = ReadAll(records);
+    const auto all = ReadRecords(records);
     EXPECT_EQ(all.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(all.status().message()), HasSubstr(bad.name));
     EXPECT_THAT(std::string(all.status().message()), HasSubstr(file.path()));

@@ -10,7 +10,7 @@ namespace {
 
 using testing::HasSubstr;
 
-v1::NetworkSpec Network() {
+v1::NetworkSpec TwoClasses() {
   v1::NetworkSpec network;
   network.set_input_unit_count(1);
   network.set_output_unit_count(2);
@@ -33,17 +33,17 @@ TEST(PatternFileTest, EndingTellsTheFormat) {
     const TemporaryFile images(kIdxImages, ending);
     PatternFile file = File(images.path());
     file.labels_path = labels.path();
-    EXPECT_TRUE(OpenPatternFile(file, Network(), true).ok()) << ending;
+    EXPECT_TRUE(OpenPatternFile(file, TwoClasses(), true).ok()) << ending;
   }
   const TemporaryFile csv("1,0\n", ".csv");
-  EXPECT_TRUE(OpenPatternFile(File(csv.path()), Network(), true).ok());
+  EXPECT_TRUE(OpenPatternFile(File(csv.path()), TwoClasses(), true).ok());
   const TemporaryFile text("1,0\n", ".txt");
-  EXPECT_TRUE(OpenPatternFile(File(text.path()), Network(), true).ok());
+  EXPECT_TRUE(OpenPatternFile(File(text.path()), TwoClasses(), true).ok());
 }
 
 TEST(PatternFileTest, IdxBytesCountAsPixels) {
   const TemporaryFile images(kIdxImages, ".idx");
-  auto opened = OpenPatternFile(File(images.path()), Network(), false);
+  auto opened = OpenPatternFile(File(images.path()), TwoClasses(), false);
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_DOUBLE_EQ(opened->reader->Next(1)->value().inputs().raw_scale(), 1.0 / 255);
 }
@@ -52,25 +52,27 @@ TEST(PatternFileTest, RawScaleIsTakenAsGiven) {
   const TemporaryFile images(kIdxImages, ".idx");
   PatternFile file = File(images.path());
   file.raw_scale = 2;
-  EXPECT_EQ(OpenPatternFile(file, Network(), false)->reader->Next(1)->value().inputs().raw_scale(), 2);
+  EXPECT_EQ(OpenPatternFile(file, TwoClasses(), false)->reader->Next(1)->value().inputs().raw_scale(), 2);
 }
 
 TEST(PatternFileTest, OptionsOfOtherFormatsAreRefused) {
   const TemporaryFile images(kIdxImages, ".idx");
   PatternFile file = File(images.path());
-  EXPECT_THAT(std::string(OpenPatternFile(file, Network(), true).status().message()), HasSubstr("needs --labels"));
+  EXPECT_THAT(std::string(OpenPatternFile(file, TwoClasses(), true).status().message()), HasSubstr("needs --labels"));
   file.header = true;
-  EXPECT_THAT(std::string(OpenPatternFile(file, Network(), false).status().message()), HasSubstr("are for csv files"));
+  EXPECT_THAT(std::string(OpenPatternFile(file, TwoClasses(), false).status().message()),
+              HasSubstr("are for csv files"));
   const TemporaryFile csv("1,0\n", ".csv");
   PatternFile csv_file = File(csv.path());
   csv_file.labels_path = "labels";
-  EXPECT_THAT(std::string(OpenPatternFile(csv_file, Network(), true).status().message()), HasSubstr("not --labels"));
+  EXPECT_THAT(std::string(OpenPatternFile(csv_file, TwoClasses(), true).status().message()), HasSubstr("not --labels"));
   csv_file.format = "xls";
-  EXPECT_THAT(std::string(OpenPatternFile(csv_file, Network(), true).status().message()), HasSubstr("csv, idx, npy"));
+  EXPECT_THAT(std::string(OpenPatternFile(csv_file, TwoClasses(), true).status().message()),
+              HasSubstr("csv, idx, npy"));
 }
 
 TEST(PatternFileTest, BatchesAreAboutAMebibyte) {
-  v1::NetworkSpec network = Network();
+  v1::NetworkSpec network = TwoClasses();
   network.set_input_unit_count(784);
   network.set_output_unit_count(10);
   EXPECT_EQ(BatchPatternCount(network), (1 << 20) / (794 * 4));
@@ -79,7 +81,7 @@ TEST(PatternFileTest, BatchesAreAboutAMebibyte) {
 }
 
 TEST(PatternFileTest, BatchesStayWithinTheServersLimits) {
-  v1::NetworkSpec network = Network();
+  v1::NetworkSpec network = TwoClasses();
   network.set_output_unit_count(1);
   EXPECT_EQ(BatchPatternCount(network), 65'536);
   network.set_input_unit_count(262'144);

@@ -26,7 +26,7 @@ class Counting final : public PatternReader {
   int next_ = 0;
 };
 
-std::vector<float> ReadAll(int64_t skip, std::optional<int64_t> count, int32_t batch) {
+std::vector<float> ReadSlice(int64_t skip, std::optional<int64_t> count, int32_t batch) {
   PatternSlice slice(std::make_unique<Counting>(10), skip, count);
   std::vector<float> read;
   for (auto next = slice.Next(batch); next.ok() && *next; next = slice.Next(batch)) {
@@ -36,21 +36,21 @@ std::vector<float> ReadAll(int64_t skip, std::optional<int64_t> count, int32_t b
   return read;
 }
 
-TEST(PatternSliceTest, IsAllWithoutSkipAndCount) { EXPECT_EQ(ReadAll(0, std::nullopt, 4).size(), 10); }
+TEST(PatternSliceTest, IsAllWithoutSkipAndCount) { EXPECT_EQ(ReadSlice(0, std::nullopt, 4).size(), 10); }
 
-TEST(PatternSliceTest, LeavesOutTheFirst) { EXPECT_EQ(ReadAll(7, std::nullopt, 2), (std::vector<float>{7, 8, 9})); }
+TEST(PatternSliceTest, LeavesOutTheFirst) { EXPECT_EQ(ReadSlice(7, std::nullopt, 2), (std::vector<float>{7, 8, 9})); }
 
 TEST(PatternSliceTest, TakesTheCountBehindTheSkip) {
-  EXPECT_EQ(ReadAll(4, 4, 100), (std::vector<float>{4, 5, 6, 7}));
-  EXPECT_EQ(ReadAll(4, 4, 1), (std::vector<float>{4, 5, 6, 7}));
+  EXPECT_EQ(ReadSlice(4, 4, 100), (std::vector<float>{4, 5, 6, 7}));
+  EXPECT_EQ(ReadSlice(4, 4, 1), (std::vector<float>{4, 5, 6, 7}));
 }
 
 TEST(PatternSliceTest, IsEmptyBehindTheEnd) {
-  EXPECT_TRUE(ReadAll(10, std::nullopt, 5).empty());
-  EXPECT_TRUE(ReadAll(100, 3, 5).empty());
+  EXPECT_TRUE(ReadSlice(10, std::nullopt, 5).empty());
+  EXPECT_TRUE(ReadSlice(100, 3, 5).empty());
 }
 
-TEST(PatternSliceTest, TakesWhatThereIsOfALargerCount) { EXPECT_EQ(ReadAll(8, 5, 5), (std::vector<float>{8, 9})); }
+TEST(PatternSliceTest, TakesWhatThereIsOfALargerCount) { EXPECT_EQ(ReadSlice(8, 5, 5), (std::vector<float>{8, 9})); }
 
 }  // namespace
 }  // namespace backprop::client

@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/server/services/bad_request.h"
 
-namespace backprop::server {
+namespace backprop::server::computation_bad_requests {
 namespace {
 
 const std::string kInputs = "inputs { row_count: 1 column_count: 2 double_values: [1, 2] } ";
@@ -74,4 +74,4 @@ TEST(ComputationBadRequestTablesTest, HaveARowForEveryMethod) {
 }
 
 }  // namespace
-}  // namespace backprop::server
+}  // namespace backprop::server::computation_bad_requests

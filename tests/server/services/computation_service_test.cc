@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/server/services/messages.h"
 #include "tests/server/services/test_server.h"
 
 namespace backprop::server {
@@ -18,16 +19,6 @@ using testing::ElementsAre;
 constexpr char kInputs[] = "inputs { row_count: 3 column_count: 2 double_values: [0.5, -1, 2, 0.25, -0.75, 1.5] } ";
 constexpr char kTargets[] = "targets { row_count: 3 column_count: 3 double_values: [1, 0, 2, -1, 0.5, 0, 3, 1, 1] } ";
 constexpr char kWeights[] = "pattern_weights: [1, 0.5, 2] ";
-
-std::vector<double> FlatOf(const v1::Parameters& parameters) {
-  std::vector<double> flat;
-  for (const v1::LayerParameters& layer : parameters.layers()) {
-    for (const v1::Matrix* matrix : {&layer.weights(), &layer.biases()}) {
-      flat.insert(flat.end(), matrix->double_values().begin(), matrix->double_values().end());
-    }
-  }
-  return flat;
-}
 
 class ComputationServiceTest : public testing::Test {
  protected:

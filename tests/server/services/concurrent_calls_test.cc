@@ -21,13 +21,13 @@ namespace {
 
 constexpr int kSessions = 8;
 constexpr int kRounds = 25;
-constexpr char kNetwork[] =
+constexpr char kSmallNetwork[] =
     "input_unit_count: 3 hidden_layers { unit_count: 5 activation: ACTIVATION_TANH } output_unit_count: 2 task: 1 "
     "precision: 2 ";
 
 std::string NameOf(int i) { return absl::StrCat("sessions/s", i); }
 
-v1::Matrix Inputs(int seed) {
+v1::Matrix InputsOf(int seed) {
   v1::Matrix inputs;
   inputs.set_row_count(2);
   inputs.set_column_count(3);
@@ -39,7 +39,7 @@ class ConcurrentCallsTest : public testing::Test {
  protected:
   ConcurrentCallsTest() {
     for (int i = 0; i < kSessions; ++i) {
-      Create(server_, absl::StrCat("s", i), absl::StrCat(kNetwork, "initial_weights { seed: ", i, " }"));
+      Create(server_, absl::StrCat("s", i), absl::StrCat(kSmallNetwork, "initial_weights { seed: ", i, " }"));
       AppendTo(i, 0);
       contexts_.push_back(std::make_unique<grpc::ClientContext>());
       runs_.push_back(server_.training->RunEpochs(
@@ -60,7 +60,7 @@ class ConcurrentCallsTest : public testing::Test {
     request.set_session(NameOf(i));
     request.set_pattern_set("s");
     request.set_offset(2 * round);
-    *request.mutable_patterns()->mutable_inputs() = Inputs(round);
+    *request.mutable_patterns()->mutable_inputs() = InputsOf(round);
     v1::Matrix* const targets = request.mutable_patterns()->mutable_targets();
     targets->set_row_count(2);
     targets->set_column_count(2);
@@ -96,7 +96,7 @@ TEST_F(ConcurrentCallsTest, EveryPredictionIsThatOfTheVersionItNames) {
   const auto predict = [&](int i, int round) {
     v1::PredictRequest request;
     request.set_session(NameOf(i));
-    *request.mutable_inputs() = Inputs(round);
+    *request.mutable_inputs() = InputsOf(round);
     // Versions go by while the call is under way: whichever is still kept when it is asked for is compared.
     const v1::PredictResponse latest = Must(server_.predictions, &PredictionStub::Predict, request);
     v1::Parameters parameters;

@@ -2,7 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/server/services/bad_request.h"
 
-namespace backprop::server {
+namespace backprop::server::derivative_bad_requests {
 namespace {
 
 const std::string kInputs = "inputs { row_count: 1 column_count: 2 double_values: [1, 2] } ";
@@ -169,4 +169,4 @@ TEST(DerivativeBadRequestTableTest, HasARowForEveryMethod) {
 }
 
 }  // namespace
-}  // namespace backprop::server
+}  // namespace backprop::server::derivative_bad_requests

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/server/services/messages.h"
 #include "tests/server/services/test_server.h"
 
 namespace backprop::server {
@@ -23,13 +24,6 @@ constexpr char kOnePattern[] =
 constexpr char kSmall[] = "input_unit_count: 2 output_unit_count: 1 task: 1";
 
 // [row_count x column_count] of ones, in bytes.
-void Fill(v1::Matrix* matrix, int row_count, int column_count) {
-  matrix->set_row_count(row_count);
-  matrix->set_column_count(column_count);
-  matrix->set_raw_type(v1::Matrix::RAW_TYPE_UINT8);
-  matrix->set_raw_values(std::string(static_cast<size_t>(row_count) * static_cast<size_t>(column_count), '\1'));
-}
-
 void FillPatterns(v1::Patterns* patterns, int pattern_count, int input_unit_count) {
   Fill(patterns->mutable_inputs(), pattern_count, input_unit_count);
   Fill(patterns->mutable_targets(), pattern_count, 1);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/server/services/messages.h"
 #include "tests/server/services/test_server.h"
 #include "tests/support/near.h"
 
@@ -15,23 +16,13 @@ namespace backprop::server {
 namespace {
 
 // Patterns of 2 inputs and 3 output units, with weights.
-constexpr char kPatterns[] =
+constexpr char kThreePatterns[] =
     "patterns { inputs { row_count: 3 column_count: 2 double_values: [0.5, -1, 2, 0.25, -0.75, 1.5] } "
     "targets { row_count: 3 column_count: 3 double_values: [1, 0, 2, -1, 0.5, 0, 3, 1, 1] } "
     "pattern_weights: [1, 0.5, 2] } ";
 constexpr int kParameterCount = 4 * 3 + 3 * 5;
 
 using Vector = std::vector<double>;
-
-Vector FlatOf(const v1::Parameters& parameters) {
-  Vector flat;
-  for (const v1::LayerParameters& layer : parameters.layers()) {
-    for (const v1::Matrix* matrix : {&layer.weights(), &layer.biases()}) {
-      flat.insert(flat.end(), matrix->double_values().begin(), matrix->double_values().end());
-    }
-  }
-  return flat;
-}
 
 double Dot(const Vector& a, const Vector& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
 
@@ -61,7 +52,7 @@ class DerivativeServiceTest : public testing::Test {
           scale: [ 0.5, 2, -4 ]
         }
       })pb");
-    Append(server_, absl::StrCat("session: 'sessions/r' pattern_set: 's' ", kPatterns));
+    Append(server_, absl::StrCat("session: 'sessions/r' pattern_set: 's' ", kThreePatterns));
     parameters_ = Must(server_.sessions, &SessionStub::GetParameters, "name: 'sessions/r'");
   }
 
@@ -262,7 +253,7 @@ TEST_F(DerivativeServiceTest, ALineOfInputsIsInTheCallersUnits) {
 TEST_F(DerivativeServiceTest, AStoredSetAndTheSamePatternsGiveTheSameBits) {
   const auto stored = Products("gradient_direction: true", {});
   const auto given =
-      Products(Of<v1::ComputeHessianVectorProductRequest>(absl::StrCat(kPatterns, "gradient_direction: true")));
+      Products(Of<v1::ComputeHessianVectorProductRequest>(absl::StrCat(kThreePatterns, "gradient_direction: true")));
   EXPECT_EQ(stored.DebugString(), given.DebugString());
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/server/services/messages.h"
 #include "tests/server/services/test_server.h"
 
 namespace backprop::server {
@@ -13,7 +14,7 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr char kPatterns[] = R"pb(
+constexpr char kExactPatterns[] = R"pb(
   patterns {
     inputs {
       row_count: 4
@@ -28,16 +29,6 @@ constexpr char kPatterns[] = R"pb(
   }
 )pb";
 
-std::vector<double> FlatOf(const v1::Parameters& parameters) {
-  std::vector<double> flat;
-  for (const v1::LayerParameters& layer : parameters.layers()) {
-    for (const v1::Matrix* matrix : {&layer.weights(), &layer.biases()}) {
-      flat.insert(flat.end(), matrix->double_values().begin(), matrix->double_values().end());
-    }
-  }
-  return flat;
-}
-
 // Sessions `a` and `b`, alike, with the same patterns in set `s`.
 class ExactTrainingServiceTest : public testing::Test {
  protected:
@@ -46,7 +37,7 @@ class ExactTrainingServiceTest : public testing::Test {
       Create(server_, id,
              "input_unit_count: 2 hidden_layers { unit_count: 3 activation: ACTIVATION_TANH } output_unit_count: 1 "
              "task: TASK_REGRESSION precision: PRECISION_FLOAT64 initial_weights { seed: 7 }");
-      Append(server_, absl::StrCat("session: 'sessions/", id, "' pattern_set: 's' ", kPatterns));
+      Append(server_, absl::StrCat("session: 'sessions/", id, "' pattern_set: 's' ", kExactPatterns));
     }
   }
 
@@ -122,7 +113,7 @@ TEST_F(ExactTrainingServiceTest, OnlineTrainingAnswersTheOutputsBeforeTheUpdate)
 }
 
 TEST_F(ExactTrainingServiceTest, ARepeatedMessageIsNotLearnedTwice) {
-  const std::string message = absl::StrCat("session: 'sessions/a' pattern_set: 'online' offset: 0 ", kPatterns);
+  const std::string message = absl::StrCat("session: 'sessions/a' pattern_set: 'online' offset: 0 ", kExactPatterns);
   Online({message + "options { step_size: 0.1 adam {} }"});
   const v1::Parameters once = ParametersOf("a");
   const auto again = Online({message, message});  // In another stream, as after a broken connection.
@@ -137,7 +128,7 @@ TEST_F(ExactTrainingServiceTest, ARepeatedMessageIsNotLearnedTwice) {
 TEST_F(ExactTrainingServiceTest, ABrokenStreamChangesNoBitOfWhatIsLearned) {
   const std::string options = "options { step_size: 0.1 gradient_ascent { momentum: 0.5 } }";
   const auto message = [](const std::string& id) {
-    return absl::StrCat("session: 'sessions/", id, "' pattern_set: 'online' ", kPatterns);
+    return absl::StrCat("session: 'sessions/", id, "' pattern_set: 'online' ", kExactPatterns);
   };
   Online({message("a") + options, message("a"), message("a")});
   Online({message("b") + options});
@@ -146,7 +137,7 @@ TEST_F(ExactTrainingServiceTest, ABrokenStreamChangesNoBitOfWhatIsLearned) {
 }
 
 TEST_F(ExactTrainingServiceTest, OptionsComeInTheFirstMessageOnly) {
-  const std::string message = absl::StrCat("session: 'sessions/a' pattern_set: 'online' ", kPatterns);
+  const std::string message = absl::StrCat("session: 'sessions/a' pattern_set: 'online' ", kExactPatterns);
   const auto answers = Online({message, message + "options { step_size: 1 }", message});
   EXPECT_EQ(answers[0].status().code(), grpc::OK);
   EXPECT_THAT(ErrorOf(answers[1].status()).fields, ElementsAre("options"));
@@ -160,7 +151,7 @@ TEST_F(ExactTrainingServiceTest, ADivergingMessageChangesNothingAndTheStreamGoes
   const auto answers =
       Online({to + "patterns { inputs { row_count: 1 column_count: 2 double_values: [1, 2] } targets { row_count: 1 "
                    "column_count: 1 double_values: 1e300 } }",
-              absl::StrCat(to, "offset: 0 ", kPatterns)});
+              absl::StrCat(to, "offset: 0 ", kExactPatterns)});
   EXPECT_EQ(ErrorOf(answers[0].status()).reason, "DIVERGED");
   EXPECT_EQ(answers[0].next_offset(), 0);
   EXPECT_EQ(answers[0].model_version(), 0);

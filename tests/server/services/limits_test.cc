@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/server/services/messages.h"
 #include "tests/server/services/test_server.h"
 
 namespace backprop::server {
@@ -16,13 +17,6 @@ using testing::ElementsAre;
 constexpr char kTiny[] = "input_unit_count: 1 output_unit_count: 1 task: 1";
 
 // [row_count x column_count] of ones, in bytes.
-void Fill(v1::Matrix* matrix, int row_count, int column_count) {
-  matrix->set_row_count(row_count);
-  matrix->set_column_count(column_count);
-  matrix->set_raw_type(v1::Matrix::RAW_TYPE_UINT8);
-  matrix->set_raw_values(std::string(static_cast<size_t>(row_count) * static_cast<size_t>(column_count), '\1'));
-}
-
 RpcError AppendOf(TestServer& server, const std::string& session, int row_count, int inputs, int targets) {
   v1::AppendPatternsRequest request;
   request.set_session("sessions/" + session);

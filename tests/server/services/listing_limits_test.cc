@@ -13,13 +13,13 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr char kTiny[] = "input_unit_count: 1 output_unit_count: 1 task: 1 ";
+constexpr char kTinyNetwork[] = "input_unit_count: 1 output_unit_count: 1 task: 1 ";
 constexpr char kPattern[] =
     "patterns { inputs { row_count: 1 column_count: 1 values: 1 } targets { row_count: 1 column_count: 1 values: 1 } }";
 
 TEST(ListingLimitsTest, APageHasAtMost1000SessionsHoweverManyAreAskedFor) {
   TestServer server({.max_sessions = 1002});
-  for (int i = 0; i <= 1000; ++i) Create(server, absl::StrCat("s", i), kTiny);
+  for (int i = 0; i <= 1000; ++i) Create(server, absl::StrCat("s", i), kTinyNetwork);
   for (const int page_size : {1000, 1001, 2'147'483'647}) {
     const std::string request = absl::StrCat("page_size: ", page_size);
     const auto page = Must(server.sessions, &SessionStub::ListSessions, request);
@@ -34,7 +34,7 @@ TEST(ListingLimitsTest, APageHasAtMost1000SessionsHoweverManyAreAskedFor) {
 
 TEST(ListingLimitsTest, TheNewest64TrainingRunsAreKept) {
   TestServer server;
-  Create(server, "a", kTiny);
+  Create(server, "a", kTinyNetwork);
   Append(server, absl::StrCat("session: 'sessions/a' pattern_set: 's' ", kPattern));
   const auto train = [&] {
     const auto run =
@@ -55,7 +55,7 @@ TEST(ListingLimitsTest, TheNewest64TrainingRunsAreKept) {
 
 TEST(ListingLimitsTest, AtMost32ModelVersionsArePinned) {
   TestServer server;
-  Create(server, "a", kTiny);
+  Create(server, "a", kTinyNetwork);
   const std::string set =
       "name: 'sessions/a' parameters { layers { weights { row_count: 1 column_count: 1 values: 1 } biases { "
       "row_count: 1 column_count: 1 values: 1 } } }";
@@ -80,7 +80,7 @@ TEST(ListingLimitsTest, ASessionHasAtMost64LabelsAndOutputNamesAtMost255Bytes) {
   for (int i = 0; i < 64; ++i) absl::StrAppend(&labels, "labels { key: 'k", i, "' value: 'v' } ");
   const std::string name(255, 'n');
   const std::string request =
-      absl::StrCat("session_id: 'a' session { ", labels, "network { ", kTiny, "output_names: '", name, "' } }");
+      absl::StrCat("session_id: 'a' session { ", labels, "network { ", kTinyNetwork, "output_names: '", name, "' } }");
   const auto session = Must(server.sessions, &SessionStub::CreateSession, request);
   EXPECT_EQ(session.labels_size(), 64);
   EXPECT_THAT(session.network().output_names(), ElementsAre(name));

@@ -2,7 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/server/services/bad_request.h"
 
-namespace backprop::server {
+namespace backprop::server::pattern_bad_requests {
 namespace {
 
 // AppendPatterns to a session, with the patterns' fields.
@@ -164,4 +164,4 @@ TEST(PatternBadRequestTableTest, HasARowForEveryMethod) {
 }
 
 }  // namespace
-}  // namespace backprop::server
+}  // namespace backprop::server::pattern_bad_requests

@@ -16,14 +16,14 @@
 namespace backprop::server {
 namespace {
 
-constexpr char kNetwork[] = "network { input_unit_count: 1 output_unit_count: 1 task: 1 precision: 2 }";
+constexpr char kLinearUnit[] = "network { input_unit_count: 1 output_unit_count: 1 task: 1 precision: 2 }";
 
 class RequestsTest : public testing::Test {
  protected:
   RequestsTest() {
     for (const char* id : {"a", "b"}) {
       Must(server_.sessions, &SessionStub::CreateSession,
-           absl::StrCat("session_id: '", id, "' session { ", kNetwork, "}"));
+           absl::StrCat("session_id: '", id, "' session { ", kLinearUnit, "}"));
       Append(server_,
              absl::StrCat("session: 'sessions/", id,
                           "' pattern_set: 's' patterns { inputs { row_count: 2 column_count: 1 values: [1, 2] } "
@@ -51,7 +51,7 @@ TEST_F(RequestsTest, EveryMutatingCallAnswersARetryAsTheFirstTime) {
       "{ layers { weights { row_count: 1 column_count: 1 values: 2 } biases { row_count: 1 column_count: 1 values: 1 } "
       "} }";
   RetryIsTheFirstAnswer(server_.sessions, &SessionStub::CreateSession,
-                        absl::StrCat("session_id: 'c' session { ", kNetwork, "}"));
+                        absl::StrCat("session_id: 'c' session { ", kLinearUnit, "}"));
   RetryIsTheFirstAnswer(
       server_.sessions, &SessionStub::UpdateSession,
       "session { name: 'sessions/a' labels { key: 'k' value: 'v' } } update_mask { paths: 'labels' }");
@@ -71,7 +71,7 @@ TEST_F(RequestsTest, ARetryIsKnownThoughItsLabelsComeInAnotherOrder) {
   std::vector<std::string> labels;
   for (int i = 0; i < 40; ++i) labels.push_back(absl::StrCat("labels { key: 'k", i, "' value: 'v' } "));
   for (int attempt = 0; attempt < 20; ++attempt) {
-    std::string text = absl::StrCat("session_id: 'many' request_id: 'one' session { ", kNetwork);
+    std::string text = absl::StrCat("session_id: 'many' request_id: 'one' session { ", kLinearUnit);
     for (size_t i = 0; i < labels.size(); ++i) text += labels[(i * 7 + attempt) % labels.size()];
     EXPECT_EQ(Must(server_.sessions, &SessionStub::CreateSession, text + "}").name(), "sessions/many");
   }

@@ -3,7 +3,7 @@
 #include "absl/strings/str_join.h"
 #include "tests/server/services/bad_request.h"
 
-namespace backprop::server {
+namespace backprop::server::session_bad_requests {
 namespace {
 
 std::string Repeated(const std::string& text, int count) {
@@ -213,4 +213,4 @@ TEST(SessionBadRequestTableTest, HasARowForEveryMethod) {
 }
 
 }  // namespace
-}  // namespace backprop::server
+}  // namespace backprop::server::session_bad_requests

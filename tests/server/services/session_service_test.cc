@@ -13,7 +13,7 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr char kNetwork[] = "input_unit_count: 2 hidden_layers { unit_count: 3 } output_unit_count: 1 task: 1";
+constexpr char kTwoThreeOne[] = "input_unit_count: 2 hidden_layers { unit_count: 3 } output_unit_count: 1 task: 1";
 
 // Ids of the sessions on a page.
 std::vector<std::string> NamesOf(const v1::ListSessionsResponse& page) {
@@ -24,9 +24,9 @@ std::vector<std::string> NamesOf(const v1::ListSessionsResponse& page) {
 
 TEST(SessionServiceTest, CreateAnswersTheSessionWithItsDefaults) {
   TestServer server;
-  const v1::Session session =
-      Must(server.sessions, &SessionStub::CreateSession,
-           absl::StrCat("session_id: 'a' session { network { ", kNetwork, " } labels { key: 'team' value: 'blue' } }"));
+  const v1::Session session = Must(
+      server.sessions, &SessionStub::CreateSession,
+      absl::StrCat("session_id: 'a' session { network { ", kTwoThreeOne, " } labels { key: 'team' value: 'blue' } }"));
   EXPECT_EQ(session.name(), "sessions/a");
   EXPECT_EQ(session.parameter_count(), 2 * 3 + 3 + 3 + 1);
   EXPECT_EQ(session.model_version(), 0);
@@ -40,14 +40,14 @@ TEST(SessionServiceTest, CreateAnswersTheSessionWithItsDefaults) {
 
 TEST(SessionServiceTest, GetAnswersWhatCreateAnswered) {
   TestServer server;
-  const v1::Session created = Create(server, "a", kNetwork);
+  const v1::Session created = Create(server, "a", kTwoThreeOne);
   const v1::Session got = Must(server.sessions, &SessionStub::GetSession, "name: 'sessions/a'");
   EXPECT_EQ(got.DebugString(), created.DebugString());
 }
 
 TEST(SessionServiceTest, ListGoesInOrderOfNamePageByPage) {
   TestServer server;
-  for (const char* id : {"c", "a", "d", "b", "e"}) Create(server, id, kNetwork);
+  for (const char* id : {"c", "a", "d", "b", "e"}) Create(server, id, kTwoThreeOne);
   const auto first = Must(server.sessions, &SessionStub::ListSessions, "page_size: 2");
   EXPECT_THAT(NamesOf(first), ElementsAre("sessions/a", "sessions/b"));
   const auto second = Must(server.sessions, &SessionStub::ListSessions,
@@ -61,7 +61,7 @@ TEST(SessionServiceTest, ListGoesInOrderOfNamePageByPage) {
 
 TEST(SessionServiceTest, AFullLastPageHasNoNextToken) {
   TestServer server;
-  for (const char* id : {"a", "b"}) Create(server, id, kNetwork);
+  for (const char* id : {"a", "b"}) Create(server, id, kTwoThreeOne);
   EXPECT_EQ(Must(server.sessions, &SessionStub::ListSessions, "page_size: 2").next_page_token(), "");
 }
 
@@ -88,7 +88,7 @@ TEST(SessionServiceTest, ListFiltersByLabels) {
   TestServer server;
   const auto create = [&](const char* id, const char* labels) {
     Must(server.sessions, &SessionStub::CreateSession,
-         absl::StrCat("session_id: '", id, "' session { network { ", kNetwork, " } ", labels, " }"));
+         absl::StrCat("session_id: '", id, "' session { network { ", kTwoThreeOne, " } ", labels, " }"));
   };
   create("a", "labels { key: 'team' value: 'blue' } labels { key: 'stage' value: 'x=y' }");
   create("b", "labels { key: 'team' value: 'blue' }");
@@ -103,7 +103,7 @@ TEST(SessionServiceTest, ListFiltersByLabels) {
 TEST(SessionServiceTest, UpdateChangesWhatTheMaskNamesAndNothingElse) {
   TestServer server;
   Must(server.sessions, &SessionStub::CreateSession,
-       absl::StrCat("session_id: 'a' session { network { ", kNetwork, " } labels { key: 'k' value: 'v' } }"));
+       absl::StrCat("session_id: 'a' session { network { ", kTwoThreeOne, " } labels { key: 'k' value: 'v' } }"));
   const v1::Session session = Must(server.sessions, &SessionStub::UpdateSession, R"pb(
     session {
       name: 'sessions/a'
@@ -126,7 +126,7 @@ TEST(SessionServiceTest, UpdateChangesWhatTheMaskNamesAndNothingElse) {
 TEST(SessionServiceTest, UpdateWithAnEmptyFieldRemovesIt) {
   TestServer server;
   Must(server.sessions, &SessionStub::CreateSession,
-       absl::StrCat("session_id: 'a' session { network { ", kNetwork, " } labels { key: 'k' value: 'v' } ",
+       absl::StrCat("session_id: 'a' session { network { ", kTwoThreeOne, " } labels { key: 'k' value: 'v' } ",
                     "input_scaling { offset: [1, 2] scale: [1, 1] } }"));
   const v1::Session session = Must(server.sessions, &SessionStub::UpdateSession,
                                    "session { name: 'sessions/a' } update_mask { paths: ['labels', 'input_scaling'] }");
@@ -158,7 +158,7 @@ TEST(SessionServiceTest, SetParametersPublishesTheBitsGiven) {
 
 TEST(SessionServiceTest, CopyHasTheSourcesContentAtVersion0) {
   TestServer server;
-  Create(server, "a", kNetwork);
+  Create(server, "a", kTwoThreeOne);
   Append(server,
          "session: 'sessions/a' pattern_set: 's' patterns { inputs { row_count: 1 column_count: 2 values: [1, "
          "2] } targets { row_count: 1 column_count: 1 values: 3 } }");
@@ -178,7 +178,7 @@ TEST(SessionServiceTest, CopyHasTheSourcesContentAtVersion0) {
 
 TEST(SessionServiceTest, FitScalingMinMaxMapsTheRangeToZeroToOne) {
   TestServer server;
-  Create(server, "a", kNetwork);
+  Create(server, "a", kTwoThreeOne);
   Append(server,
          "session: 'sessions/a' pattern_set: 's' patterns { inputs { row_count: 2 column_count: 2 values: [1, 7, "
          "5, 7] } targets { row_count: 2 column_count: 1 values: [-2, 8] } }");
@@ -193,10 +193,10 @@ TEST(SessionServiceTest, FitScalingMinMaxMapsTheRangeToZeroToOne) {
 
 TEST(SessionServiceTest, ADeletedSessionIsGoneAndItsIdFree) {
   TestServer server;
-  Create(server, "a", kNetwork);
+  Create(server, "a", kTwoThreeOne);
   Must(server.sessions, &SessionStub::DeleteSession, "name: 'sessions/a'");
   EXPECT_EQ(MustFail(server.sessions, &SessionStub::GetSession, "name: 'sessions/a'").reason, "SESSION_NOT_FOUND");
-  EXPECT_EQ(Create(server, "a", kNetwork).model_version(), 0);
+  EXPECT_EQ(Create(server, "a", kTwoThreeOne).model_version(), 0);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/server/services/bad_request.h"
 
-namespace backprop::server {
+namespace backprop::server::training_bad_requests {
 namespace {
 
 const std::string kSet = "session: 'sessions/r' pattern_set: 'training' ";
@@ -175,4 +175,4 @@ TEST(TrainingBadRequestTableTest, HasARowForEveryMethod) {
 }
 
 }  // namespace
-}  // namespace backprop::server
+}  // namespace backprop::server::training_bad_requests
