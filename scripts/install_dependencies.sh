@@ -10,7 +10,7 @@ demo=("${build[@]}" dataset-fashion-mnist)
 test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-grpcio python3-grpc-tools)
 # libopenblas0-pthread: the peers' products go through libblas.so.3, and the reference BLAS would be no peer.
 peers=("${build[@]}" libfann-dev libdlib-dev libopenblas0-pthread python3-torch python3-sklearn python3-threadpoolctl)
-ci=("${test[@]}" clang-format clang-tidy python3-sklearn)
+ci=("${test[@]}" clang-format clang-tidy python3-sklearn python3-yaml)
 # A machine may have npm from elsewhere than Debian (NodeSource's nodejs contains it), and then the two conflict.
 command -v npm >/dev/null || ci+=(npm)
 

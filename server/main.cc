@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "absl/strings/numbers.h"
+#include "server/log/library_log.h"
 #include "server/process/machine_memory.h"
 #include "server/scheduling/training_workers.h"
 #include "server/services/rpc_server.h"
@@ -232,7 +233,9 @@ int Run(const Flags& flags) {
 int main(int argc, char** argv) {
   backprop::server::KeepFreedMemory();
   spdlog::set_default_logger(spdlog::stderr_logger_mt("backpropd"));
+  backprop::server::SendLibraryLogsToLog();
   CLI::App app("backpropd hosts named network sessions on an exact backpropagation core, over gRPC.");
+  app.set_version_flag("--version", "backpropd " BACKPROP_VERSION);
   backprop::server::Flags flags;
   backprop::server::AddFlags(&app, &flags);
   try {

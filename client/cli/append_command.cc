@@ -171,8 +171,11 @@ absl::Status RunAppend(CommandContext& context, const AppendFlags& flags) {
   v1::PatternSet set;
   set.set_name(PatternSetName(flags.name, flags.set));
   set.set_pattern_count(*pattern_count);
+  const std::vector<std::string>& names = file->found_class_names;
+  const std::string named =
+      names.empty() ? "" : absl::StrCat("\nnamed the classes ", absl::StrJoin(names, ", ").substr(0, kMaxNamesLength));
   context.Print(set, absl::StrCat("appended ", writer->stored_count(), " patterns to ", set.name(), " (",
-                                  *pattern_count, " in all)"));
+                                  *pattern_count, " in all)", named));
   return absl::OkStatus();
 }
 
@@ -192,7 +195,10 @@ void AddAppend(CLI::App& app, CommandContext& context) {
       ->check(WholeNumber<int64_t>(0));
   command->add_option("--skip", flags->skip, "Leave out so many patterns at the file's beginning")
       ->check(WholeNumber<int64_t>(0));
-  command->add_option("--count", flags->count, "Append at most so many patterns")->check(WholeNumber<int64_t>(1));
+  command
+      ->add_option("--count", flags->count,
+                   "Append at most so many patterns; classes are named as all of the file has them")
+      ->check(WholeNumber<int64_t>(1));
   command->callback([&context, flags] { context.command = [&context, flags] { return RunAppend(context, *flags); }; });
 }
 

@@ -28,14 +28,19 @@ std::string JsonLine(const google::protobuf::Message& message) {
 }
 
 std::string ErrorText(const absl::Status& status) {
-  std::string text = absl::StrCat("error: ", absl::StatusCodeToString(status.code()), ": ", status.message(), "\n");
+  std::string text = absl::StrCat("error: ", absl::StatusCodeToString(status.code()), ": ", status.message());
   const std::vector<FieldViolation> violations = DetailsOf(status).field_violations;
-  // The message of a single violation says all of it.
-  if (violations.size() == 1 && absl::StrContains(status.message(), violations[0].description)) return text;
+  std::string others;
   for (const FieldViolation& violation : violations) {
-    absl::StrAppend(&text, "  ", violation.field, ": ", violation.description, "\n");
+    // Of several that the message says in a row each gets a line.
+    const std::string words = absl::StrCat(violation.field, ": ", violation.description);
+    if (const size_t at = text.find(absl::StrCat("; ", words)); at != std::string::npos) {
+      text.replace(at, 2, "\n  ");
+    } else if (!absl::StrContains(text, violation.description)) {
+      absl::StrAppend(&others, "  ", words, "\n");
+    }
   }
-  return text;
+  return absl::StrCat(text, "\n", others);
 }
 
 }  // namespace backprop::client

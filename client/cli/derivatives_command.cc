@@ -32,6 +32,10 @@ std::string DerivativesText(const v1::ComputeDirectionalDerivativesResponse& res
 }
 
 absl::Status RunDerivatives(CommandContext& context, const LineFlags& flags) {
+  if (!flags.gradient && !flags.random_seed && flags.direction_path.empty() && flags.input_direction.empty()) {
+    return absl::InvalidArgumentError(
+        "a line needs a direction: --gradient, --random-seed N, --direction FILE or --input-direction NUMBERS");
+  }
   v1::ComputeDirectionalDerivativesRequest request;
   SetDerivativeFields(flags, &request);
   request.set_order(flags.order);

@@ -106,10 +106,10 @@ std::string EndText(const v1::TrainingRun& run) {
   const bool restored = run.state() == v1::TrainingRun::STATE_SUCCEEDED &&
                         run.options().early_stopping().restore_best() &&
                         run.best_report().epoch() != run.last_report().epoch();
-  // A version of its own, which no report names.
-  if (restored) return absl::StrCat(end, ", restored the parameters of epoch ", run.best_report().epoch());
-  return run.completed_epoch_count() == 0 ? end
-                                          : absl::StrCat(end, ", model version ", run.last_report().model_version());
+  if (run.completed_epoch_count() == 0) return end;
+  return absl::StrCat(end,
+                      restored ? absl::StrCat(", restored the parameters of epoch ", run.best_report().epoch()) : "",
+                      ", model version ", run.final_model_version());
 }
 
 std::string StateText(v1::TrainingRun::State state) {

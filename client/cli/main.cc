@@ -1,7 +1,10 @@
 // backprop: the command line of backpropd. Exit code 0, or 1 with the reason on standard error.
+#include <google/protobuf/stubs/logging.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -29,6 +32,7 @@ int Run(int argc, char** argv) {
   // Global flags are taken after the subcommand too.
   app.fallthrough();
   app.require_subcommand(1);
+  app.set_version_flag("--version", "backprop " BACKPROP_VERSION);
   app.add_option("--server", context.server, "Address of the server")
       ->default_val("127.0.0.1:50051")
       ->envname("BACKPROP_SERVER");
@@ -59,6 +63,9 @@ int Run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // The status of a call says what went wrong. GRPC_VERBOSITY, where it is set, shows more.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  google::protobuf::SetLogHandler(nullptr);
   const int exit_code = Run(argc, argv);
   if (std::cout.flush()) return exit_code;
   std::cerr << ErrorText(absl::DataLossError("cannot write to standard output: some of the answer is lost"));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/data/target_check.h"
 
 namespace backprop::client {
 namespace {
@@ -52,7 +53,7 @@ ArrayPatternReader::ArrayPatternReader(ArrayFile inputs, std::optional<ArrayFile
     : inputs_(std::move(inputs)),
       targets_(std::move(targets)),
       targets_are_classes_(targets_ && AreClasses(*targets_, network)),
-      class_count_(network.output_unit_count()),
+      network_(network),
       raw_scale_(raw_scale) {}
 
 absl::StatusOr<std::optional<v1::Patterns>> ArrayPatternReader::Next(int32_t max_pattern_count) {
@@ -76,19 +77,39 @@ absl::StatusOr<v1::Patterns> ArrayPatternReader::Read(int32_t max_pattern_count)
   } else if (targets_) {
     absl::StatusOr<v1::Matrix> targets = targets_->ReadMatrix(max_pattern_count, /*raw_scale=*/1);
     if (!targets.ok()) return targets.status();
+    if (absl::Status status = CheckTargetRange(*targets); !status.ok()) return status;
     *patterns.mutable_targets() = *std::move(targets);
   }
   return patterns;
+}
+
+absl::Status ArrayPatternReader::CheckTargetRange(const v1::Matrix& targets) const {
+  const auto column_count = static_cast<size_t>(targets.column_count());
+  const auto element = [&](size_t i) {
+    if (targets.values_size() > 0) return double{targets.values(static_cast<int>(i))};
+    if (targets.double_values_size() > 0) return targets.double_values(static_cast<int>(i));
+    return static_cast<double>(static_cast<uint8_t>(targets.raw_values()[i]));
+  };
+  std::vector<double> row(column_count);
+  for (int32_t t = 0; t < targets.row_count(); ++t) {
+    for (size_t i = 0; i < column_count; ++i) row[i] = element(static_cast<size_t>(t) * column_count + i);
+    const std::optional<TargetError> error = FindTargetError(network_, row);
+    if (!error) continue;
+    const std::string place = error->target ? absl::StrCat(", target ", *error->target) : "";
+    return absl::InvalidArgumentError(
+        absl::StrCat(targets_->name(), ", pattern ", next_pattern_ + t, place, " (counted from 0): ", error->problem));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ArrayPatternReader::AddClasses(int32_t count, v1::Patterns* patterns) {
   const absl::StatusOr<std::vector<int64_t>> classes = targets_->ReadIntegers(count);
   if (!classes.ok()) return classes.status();
   for (const int64_t index : *classes) {
-    if (index < 0 || index >= class_count_) {
+    if (index < 0 || index >= network_.output_unit_count()) {
       return absl::InvalidArgumentError(
           absl::StrCat(targets_->name(), ", pattern ", next_pattern_ + patterns->target_classes_size(),
-                       " (counted from 0): class ", index, " is not one of 0 to ", class_count_ - 1));
+                       " (counted from 0): class ", index, " is not one of 0 to ", network_.output_unit_count() - 1));
     }
     patterns->add_target_classes(static_cast<int32_t>(index));
   }

@@ -29,12 +29,13 @@ class ArrayPatternReader final : public PatternReader {
                      double raw_scale);
 
   absl::StatusOr<v1::Patterns> Read(int32_t max_pattern_count);
+  absl::Status CheckTargetRange(const v1::Matrix& targets) const;
   absl::Status AddClasses(int32_t count, v1::Patterns* patterns);
 
   ArrayFile inputs_;
   std::optional<ArrayFile> targets_;
   const bool targets_are_classes_;
-  const int32_t class_count_;
+  const v1::NetworkSpec network_;
   const double raw_scale_;
   int64_t next_pattern_ = 0;
   bool at_end_ = false;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/data/target_check.h"
 
 namespace backprop::client {
 namespace {
@@ -39,7 +40,8 @@ absl::Status CheckWidth(const v1::NetworkSpec& network, const CsvColumns& column
   if (columns.inputs.size() != input_count) {
     return absl::InvalidArgumentError(absl::StrCat(
         columns.count(), " columns with ", columns.targets.size(), " target columns leave ", columns.inputs.size(),
-        " inputs, but the network has ", input_count, " input units (--targets names the target columns)"));
+        " inputs, but the network has ", input_count, " input units",
+        columns.count() == 1 ? " (columns are told apart by commas)" : " (--targets names the target columns)"));
   }
   const bool one_class_column = columns.targets.size() == 1 && network.task() == v1::TASK_MULTIWAY_CLASSIFICATION;
   if (with_targets && !one_class_column && columns.targets.size() != output_count) {
@@ -106,7 +108,8 @@ absl::Status CsvPatternReader::ReadClasses() {
     const absl::StatusOr<bool> found = NextRecord(&record);
     if (!found.ok()) return found.status();
     if (!*found) break;
-    if (record.fields[column].empty()) return ErrorAt(record, column, "missing value");
+    // What is missing is said when its pattern is read, which may be left out.
+    if (record.fields[column].empty()) continue;
     scan.Add(record.fields[column]);
     all_shares = all_shares && binary && IsShare(record.fields[column]);
   }
@@ -158,7 +161,21 @@ absl::StatusOr<std::optional<v1::Patterns>> CsvPatternReader::Next(int32_t max_p
 absl::Status CsvPatternReader::AddPattern(const CsvRecord& record, v1::Patterns* patterns) const {
   absl::Status status = AddNumbers(record, columns_.inputs, patterns->mutable_inputs());
   if (!status.ok() || columns_.targets.empty()) return status;
-  return classes_ ? AddClass(record, patterns) : AddNumbers(record, columns_.targets, patterns->mutable_targets());
+  if (classes_) return AddClass(record, patterns);
+  if (absl::Status wrong = CheckTargets(record); !wrong.ok()) return wrong;
+  return AddNumbers(record, columns_.targets, patterns->mutable_targets());
+}
+
+absl::Status CsvPatternReader::CheckTargets(const CsvRecord& record) const {
+  std::vector<double> targets;
+  for (const size_t column : columns_.targets) {
+    const absl::StatusOr<double> number = NumberAt(record, column);
+    if (!number.ok()) return number.status();
+    targets.push_back(*number);
+  }
+  const std::optional<TargetError> error = FindTargetError(network_, targets);
+  if (!error) return absl::OkStatus();
+  return ErrorAt(record, columns_.targets[error->target.value_or(0)], error->problem);
 }
 
 absl::Status CsvPatternReader::AddClass(const CsvRecord& record, v1::Patterns* patterns) const {

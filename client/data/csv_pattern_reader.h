@@ -58,6 +58,7 @@ class CsvPatternReader final : public PatternReader {
   absl::StatusOr<bool> NextRecord(CsvRecord* record);
 
   absl::Status AddPattern(const CsvRecord& record, v1::Patterns* patterns) const;
+  absl::Status CheckTargets(const CsvRecord& record) const;
   absl::Status AddNumbers(const CsvRecord& record, const std::vector<size_t>& columns, v1::Matrix* matrix) const;
   absl::Status AddClass(const CsvRecord& record, v1::Patterns* patterns) const;
   absl::StatusOr<double> NumberAt(const CsvRecord& record, size_t column) const;

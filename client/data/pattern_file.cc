@@ -25,10 +25,20 @@ std::string FormatOf(const PatternFile& file) {
   return "csv";
 }
 
+// Of formats that are none of ours, where the ending says so.
+absl::Status CheckEnding(const PatternFile& file) {
+  if (file.format.empty() && absl::EndsWith(file.path, ".npz")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file.path, ": .npz holds several arrays; save each by itself with numpy.save, as .npy"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<OpenedPatternFile> OpenCsv(const PatternFile& file, const v1::NetworkSpec& network, bool with_targets) {
   if (!file.labels_path.empty()) {
     return absl::InvalidArgumentError("a csv file has its targets in columns: --targets, not --labels");
   }
+  if (file.raw_scale) return absl::InvalidArgumentError("--raw-scale is for the bytes of idx and npy files, not csv");
   const CsvOptions options{
       .path = file.path, .header = file.header, .target_columns = file.target_columns, .with_targets = with_targets};
   absl::StatusOr<std::unique_ptr<CsvPatternReader>> reader = CsvPatternReader::Open(options, network);
@@ -49,6 +59,10 @@ absl::StatusOr<OpenedPatternFile> OpenArrays(const PatternFile& file, const std:
   const auto open = idx ? &ArrayFile::OpenIdx : &ArrayFile::OpenNpy;
   absl::StatusOr<ArrayFile> inputs = open(file.path);
   if (!inputs.ok()) return inputs.status();
+  if (file.raw_scale && inputs->type() != ElementType::kUint8) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file.path, ": its inputs are no unsigned bytes, which --raw-scale is for"));
+  }
   std::optional<ArrayFile> targets;
   if (with_targets) {
     absl::StatusOr<ArrayFile> labels = open(file.labels_path);
@@ -65,6 +79,7 @@ absl::StatusOr<OpenedPatternFile> OpenArrays(const PatternFile& file, const std:
 
 absl::StatusOr<OpenedPatternFile> OpenPatternFile(const PatternFile& file, const v1::NetworkSpec& network,
                                                   bool with_targets) {
+  if (absl::Status status = CheckEnding(file); !status.ok()) return status;
   const std::string format = FormatOf(file);
   if (format == "csv") return OpenCsv(file, network, with_targets);
   if (format == "idx" || format == "npy") return OpenArrays(file, format, network, with_targets);

@@ -52,6 +52,10 @@ bool CheckElements(const v1::Matrix& wire, int64_t count, const std::string& fie
                                  given == 0 ? "none" : "several"));
     return false;
   }
+  if (wire.raw_values().empty() && wire.raw_scale() != 0 && wire.raw_scale() != 1) {
+    violations->Add(absl::StrCat(field, ".raw_scale"), "is for raw_values, and there are none; scale the values");
+    return false;
+  }
   int64_t found = wire.values_size() + wire.double_values_size(), wanted = count;
   std::string name = wire.values_size() > 0 ? ".values" : ".double_values", unit = " elements";
   if (!wire.raw_values().empty()) {

@@ -145,7 +145,10 @@ Patterns<Scalar> DecodePatterns(const v1::Patterns& wire, const NetworkSpec& spe
   }
   const int64_t count = wire.inputs().row_count();
   const int64_t unit_count = int64_t{spec.input_unit_count()} + spec.output_unit_count();
-  if (!CheckDecodedBytes<Scalar>(count, unit_count, inputs_field, violations)) return patterns;
+  // More patterns than a batch may have are DecodeMatrix's to refuse.
+  if (count <= kMaxPatternsPerBatch && !CheckDecodedBytes<Scalar>(count, unit_count, inputs_field, violations)) {
+    return patterns;
+  }
   patterns.inputs = DecodeMatrix<Scalar>(wire.inputs(), shape, inputs_field, violations);
   if (count < 1 || count > kMaxPatternsPerBatch) return patterns;
   if (targets == Targets::kNeeded) {

@@ -251,6 +251,7 @@ v1::TrainingRun EncodeTrainingRun(const std::string& session_id, const NetworkSp
   if (status.start_time) *wire.mutable_start_time() = EncodeTime(*status.start_time);
   if (status.end_time) *wire.mutable_end_time() = EncodeTime(*status.end_time);
   wire.set_queue_position(status.state == RunState::kQueued ? queue_position : 0);
+  wire.set_final_model_version(TrainingRun::FinalModelVersion(run.request(), status));
   return wire;
 }
 

@@ -57,6 +57,11 @@ std::string TrainingRunName(absl::string_view session, absl::string_view trainin
   return absl::StrCat("sessions/", session, "/trainingRuns/", training_run);
 }
 
+absl::Status SessionNotFound(absl::string_view session) {
+  return Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND",
+               absl::StrCat("there is no session `", session, "`; ListSessions names those there are"));
+}
+
 absl::StatusOr<std::string> ParseSessionName(absl::string_view name, absl::string_view field) {
   const std::vector<absl::string_view> parts = absl::StrSplit(name, absl::MaxSplits('/', 2));
   if (parts.size() != 2 || parts[0] != "sessions" || !IsValidId(parts[1])) {

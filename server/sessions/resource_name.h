@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -27,6 +28,9 @@ struct ChildName {
   std::string session;
   std::string child;
 };
+
+// NOT_FOUND, reason SESSION_NOT_FOUND.
+absl::Status SessionNotFound(absl::string_view session);
 
 // The ids in `name`, or INVALID_ARGUMENT naming `field`.
 absl::StatusOr<std::string> ParseSessionName(absl::string_view name, absl::string_view field);

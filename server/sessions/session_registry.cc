@@ -6,14 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "core/error.h"
 #include "core/initial_parameters.h"
+#include "server/sessions/resource_name.h"
 
 namespace backprop::server {
 namespace {
-
-absl::Status NotFound(const std::string& id) {
-  return Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND",
-               absl::StrCat("there is no session `", id, "`; ListSessions names those there are"));
-}
 
 bool HasFailed(const AnySession& any) {
   return std::visit([](const auto& session) { return session->failed(); }, any);
@@ -129,7 +125,7 @@ absl::StatusOr<AnySession> SessionRegistry::OpenNow(const std::string& id) {
 absl::StatusOr<AnySession> SessionRegistry::Find(const std::string& id) {
   std::unique_lock lock(mutex_);
   Entry* const entry = Await(id, &lock);
-  if (entry == nullptr) return NotFound(id);
+  if (entry == nullptr) return SessionNotFound(id);
   entry->last_use = ++use_count_;
   if (entry->open && !HasFailed(*entry->open)) return *entry->open;
   entry->busy = true;
@@ -182,7 +178,7 @@ absl::Status SessionRegistry::Delete(const std::string& id, const ChangeRequest&
   }
   std::unique_lock lock(mutex_);
   Entry* const entry = Await(id, &lock);
-  if (entry == nullptr) return NotFound(id);
+  if (entry == nullptr) return SessionNotFound(id);
   entry->busy = true;
   const std::optional<AnySession> session = entry->open;
   if (environment_.store->durable()) entry->open.reset();  // Should the store fail, it is opened anew.
@@ -206,7 +202,7 @@ absl::Status SessionRegistry::Delete(const std::string& id, const ChangeRequest&
 absl::StatusOr<SessionState> SessionRegistry::Describe(const std::string& id) {
   std::unique_lock lock(mutex_);
   Entry* const entry = Await(id, &lock);
-  if (entry == nullptr) return NotFound(id);
+  if (entry == nullptr) return SessionNotFound(id);
   if (entry->open) {
     const AnySession session = *entry->open;
     lock.unlock();

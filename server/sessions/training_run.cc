@@ -29,6 +29,14 @@ absl::StatusOr<std::shared_ptr<TrainingRun>> TrainingRun::Restore(int64_t number
   return run;
 }
 
+int64_t TrainingRun::FinalModelVersion(const TrainingRunRequest& request, const Status& status) {
+  if (!status.last_report) return 0;
+  const auto& stopping = request.options.early_stopping;
+  const bool restored = status.state == RunState::kSucceeded && stopping && stopping->restore_best &&
+                        status.best_report && status.best_report->epoch != status.last_report->epoch;
+  return status.last_report->model_version + (restored ? 1 : 0);
+}
+
 TrainingRun::Status TrainingRun::status() const {
   const std::lock_guard lock(mutex_);
   return status_;

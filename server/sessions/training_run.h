@@ -74,6 +74,10 @@ class TrainingRun {
     std::optional<Time> end_time;
   };
 
+  // The newest version that a run of `request` has published by `status`, 0: none. A run that restores the best epoch's
+  // parameters publishes them last, and nobody else publishes while it is active.
+  static int64_t FinalModelVersion(const TrainingRunRequest& request, const Status& status);
+
   // Run number `number`, which is in its id. Memory for the reports is taken from `budget`.
   TrainingRun(int64_t number, TrainingRunRequest request, MemoryBudget* budget);
   // A run as a store kept it, with the reports of epochs 1, 2, ...; RESOURCE_EXHAUSTED without memory for them.

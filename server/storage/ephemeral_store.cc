@@ -1,7 +1,7 @@
 #include "server/storage/ephemeral_store.h"
 
-#include "absl/strings/str_cat.h"
 #include "core/error.h"
+#include "server/sessions/resource_name.h"
 
 namespace backprop::server {
 namespace {
@@ -9,10 +9,6 @@ namespace {
 absl::Status NoFiles() {
   return Error(absl::StatusCode::kFailedPrecondition, "EPHEMERAL",
                "--ephemeral keeps no files; start the server with --data-dir to back up and restore sessions");
-}
-
-absl::Status NotFound(const std::string& id) {
-  return Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND", absl::StrCat("there is no session `", id, "`"));
 }
 
 template <typename Scalar>
@@ -37,9 +33,9 @@ absl::StatusOr<std::unique_ptr<SessionLog<double>>> EphemeralStore::Create(const
   return std::make_unique<EphemeralLog<double>>();
 }
 
-absl::StatusOr<AnyOpenedSession> EphemeralStore::Open(const std::string& id) { return NotFound(id); }
+absl::StatusOr<AnyOpenedSession> EphemeralStore::Open(const std::string& id) { return SessionNotFound(id); }
 
-absl::StatusOr<SessionState> EphemeralStore::Describe(const std::string& id) { return NotFound(id); }
+absl::StatusOr<SessionState> EphemeralStore::Describe(const std::string& id) { return SessionNotFound(id); }
 
 absl::Status EphemeralStore::Delete(const std::string&, const RequestAnswer*) { return absl::OkStatus(); }
 

@@ -14,11 +14,6 @@
 namespace backprop::server {
 namespace {
 
-absl::Status NoSession(const std::string& id) {
-  return Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND",
-               absl::StrCat("there is no session `", id, "`; ListSessions shows those there are"));
-}
-
 bool HasUnfinishedRun(RecordFile* file) { return !LoadState(file, "").active_training_run.empty(); }
 
 }  // namespace
@@ -122,7 +117,7 @@ absl::StatusOr<AnyOpenedSession> SqliteStore::OpenTyped(std::unique_ptr<RecordFi
 absl::StatusOr<AnyOpenedSession> SqliteStore::Open(const std::string& id) {
   if (absl::Status status = deletions_->Finish(id); !status.ok()) return status;
   const std::string name = DataDirectory::SessionFileName(id);
-  if (!IsValidId(id) || !directory_->Has(name)) return NoSession(id);
+  if (!IsValidId(id) || !directory_->Has(name)) return SessionNotFound(id);
   return Protect(directory_->PathOf(name), [&]() -> absl::StatusOr<AnyOpenedSession> {
     std::unique_ptr<RecordFile> file = OpenFile(id, RecordFile::Mode::kOpen);
     const SessionDescription description = LoadDescription(file.get(), id);
@@ -134,14 +129,14 @@ absl::StatusOr<AnyOpenedSession> SqliteStore::Open(const std::string& id) {
 absl::StatusOr<SessionState> SqliteStore::Describe(const std::string& id) {
   if (absl::Status status = deletions_->Finish(id); !status.ok()) return status;
   const std::string name = DataDirectory::SessionFileName(id);
-  if (!IsValidId(id) || !directory_->Has(name)) return NoSession(id);
+  if (!IsValidId(id) || !directory_->Has(name)) return SessionNotFound(id);
   return Protect(directory_->PathOf(name), [&]() -> absl::StatusOr<SessionState> {
     return LoadState(OpenFile(id, RecordFile::Mode::kPeek).get(), id);
   });
 }
 
 absl::Status SqliteStore::Delete(const std::string& id, const RequestAnswer* answer) {
-  if (!IsValidId(id)) return NoSession(id);
+  if (!IsValidId(id)) return SessionNotFound(id);
   return deletions_->Delete(id, answer);
 }
 

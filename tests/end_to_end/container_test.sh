@@ -20,6 +20,18 @@ cleanup() {
   [ "$image" != "localhost/$name" ] || podman rmi --force "$image" >/dev/null 2>&1 || true
   rm -rf "$work"
 }
+# How docker/compose.yaml hardens it, as flags of `podman run`.
+hardening() {
+  /usr/bin/python3 - docker/compose.yaml <<'PYTHON'
+import sys, yaml
+service = yaml.safe_load(open(sys.argv[1]))["services"]["backpropd"]
+assert service["read_only"] is True and service["build"] == {"context": "..", "dockerfile": "docker/Dockerfile"}
+assert service["ports"] == ["127.0.0.1:50051:50051"] and service["volumes"] == ["data:/var/lib/backpropd"]
+print("--read-only", *(f"--tmpfs={path}" for path in service["tmpfs"]),
+      *(f"--cap-drop={capability}" for capability in service["cap_drop"]),
+      *(f"--security-opt={option.removesuffix(':true')}" for option in service["security_opt"]))
+PYTHON
+}
 fail() { echo "FAILED: $*" >&2; exit 1; }
 step() { printf '== %s (after %d s)\n' "$*" "$SECONDS"; }
 in_container() { podman exec "$name" "$@"; }
@@ -48,9 +60,11 @@ chmod -R a+rX "$work"
 port=$(/usr/bin/python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
 address=127.0.0.1:$port
 mkfifo "$work/ready"
+read -r -a flags < <(hardening)
+[ "${#flags[@]}" -ge 4 ] || fail "docker/compose.yaml does not harden the service: ${flags[*]}"
 start() {
-  "$tool" run "$image" --name "$name" --replace --read-only --cap-drop ALL --security-opt no-new-privileges \
-    --volume "$work/data:/data:ro" --volume "$name:/var/lib/backpropd" --env "BACKPROP_SERVER=$address" \
+  "$tool" run "$image" --name "$name" --replace "${flags[@]}" --volume "$work/data:/data:ro" \
+    --volume "$name:/var/lib/backpropd" --env "BACKPROP_SERVER=$address" \
     -- --listen "$address" --data-dir /var/lib/backpropd >"$work/ready" 2>"$work/log" &
   run=$!
   read -r -t 120 ready <"$work/ready" || { cat "$work/log"; fail "it does not get ready"; }

@@ -3,6 +3,7 @@
 
 import pathlib
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -11,7 +12,7 @@ import unittest
 import grpc
 
 import pattern_files
-from processes import PATIENCE_S, Client, Server, read_line, refused
+from processes import BACKPROP, BACKPROPD, PATIENCE_S, Client, Server, read_line, refused
 
 
 class ServerProcessTest(unittest.TestCase):
@@ -22,6 +23,11 @@ class ServerProcessTest(unittest.TestCase):
             server.process.send_signal(signal.SIGTERM)
             rest, _ = server.process.communicate(timeout=PATIENCE_S)
             self.assertEqual((rest, server.process.returncode), ("", 0))
+
+    def test_both_programs_say_their_version(self) -> None:
+        for program, name in ((BACKPROPD, "backpropd"), (BACKPROP, "backprop")):
+            said = subprocess.run([program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.assertRegex(said, rf"^{name} \d+\.\d+\.\d+\n$")
 
     def test_both_signals_end_it_with_success(self) -> None:
         for sent_signal in (signal.SIGINT, signal.SIGTERM):
@@ -45,6 +51,10 @@ class ServerProcessTest(unittest.TestCase):
             code, output, error = refused("--listen", server.address, "--ephemeral")
             self.assertEqual((code, output), (1, ""))
             self.assertIn(f"cannot listen on {server.address}", error)
+            # What gRPC has to say about it goes to the log as well.
+            for line in error.splitlines():
+                self.assertRegex(line, r"^\[\d{4}-\d\d-\d\d .*\] \[backpropd\] \[")
+            self.assertIn("gRPC: ", error)
             self.assertEqual(Client(server.address).text("health"), "SERVING\n")
 
     def test_wrong_flags_are_refused(self) -> None:

@@ -24,6 +24,21 @@ TEST(CommandContextTest, ErrorListsFieldViolations) {
   EXPECT_EQ(ErrorText(StatusFrom(status)), "error: INVALID_ARGUMENT: bad\n  session_id: is required\n");
 }
 
+TEST(CommandContextTest, ViolationsThatTheMessageNamesAreSaidOnceALine) {
+  google::rpc::BadRequest bad_request;
+  for (const char* field : {"a", "b", "c"}) {
+    auto* const violation = bad_request.add_field_violations();
+    violation->set_field(field);
+    violation->set_description("is bad");
+  }
+  google::rpc::Status status;
+  status.set_code(3);
+  status.set_message("a: is bad; b: is bad; c: is bad");
+  status.add_details()->PackFrom(bad_request);
+  EXPECT_EQ(ErrorText(WithNote(StatusFrom(status), "of x")),
+            "error: INVALID_ARGUMENT: a: is bad\n  b: is bad\n  c: is bad (of x)\n");
+}
+
 TEST(CommandContextTest, JsonIsOneLine) {
   v1::Session session;
   session.set_name("sessions/x");

@@ -135,6 +135,7 @@ TEST_F(CommandLineTest, AppendSaysHowManyPatternsWereStored) {
 TEST_F(CommandLineTest, AppendGivesTheSessionTheClassNamesOfTheFile) {
   const TemporaryFile file("1,dog\n2,cat\n");
   ASSERT_EQ(Run({"append", "x", file.path()}), absl::OkStatus());
+  EXPECT_EQ(output_, "appended 2 patterns to sessions/x/patternSets/training (2 in all)\nnamed the classes cat, dog\n");
   EXPECT_THAT(sessions_.session.network().output_names(), ElementsAre("cat", "dog"));
 }
 

@@ -108,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(
                             "0.0123457 val 2.34568e-05"}),
     [](const auto& info) { return info.param.name; });
 
-TEST(EpochTextTest, TheEndNamesTheModelVersionOrTheEpochRestored) {
+TEST(EpochTextTest, TheEndNamesTheModelVersionAndTheEpochRestored) {
   v1::TrainingRun run;
   run.set_name("sessions/x/trainingRuns/run-1");
   run.set_state(v1::TrainingRun::STATE_SUCCEEDED);
@@ -117,9 +117,13 @@ TEST(EpochTextTest, TheEndNamesTheModelVersionOrTheEpochRestored) {
   run.mutable_last_report()->set_epoch(15);
   run.mutable_last_report()->set_model_version(17);
   run.mutable_best_report()->set_epoch(10);
-  EXPECT_EQ(EndText(run),
-            "sessions/x/trainingRuns/run-1 succeeded after 15 epochs, restored the parameters of epoch 10");
+  run.set_final_model_version(18);
+  EXPECT_EQ(
+      EndText(run),
+      "sessions/x/trainingRuns/run-1 succeeded after 15 epochs, restored the parameters of epoch 10, model version "
+      "18");
   run.set_state(v1::TrainingRun::STATE_CANCELLED);
+  run.set_final_model_version(17);
   EXPECT_THAT(EndText(run), EndsWith(" cancelled after 15 epochs, model version 17"));
   run.set_state(v1::TrainingRun::STATE_SUCCEEDED);
   run.mutable_best_report()->set_epoch(15);

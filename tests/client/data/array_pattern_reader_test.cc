@@ -92,6 +92,20 @@ TEST(ArrayPatternReaderTest, FilesThatDoNotFitAreRefused) {
   }
 }
 
+TEST(ArrayPatternReaderTest, TargetsOfAClassificationAreShares) {
+  const std::string inputs = BytesNpy("(2, 1)", "ab");
+  const auto refusal = [&](const std::string& targets, v1::Task task) {
+    return std::string(ReadArrays(inputs, targets, NetworkOfArrays(1, 2, task)).status().message());
+  };
+  const std::string shares = BytesNpy("(2, 2)", std::string("\x01\x00\x01\x01", 4));
+  EXPECT_EQ(refusal(shares, v1::TASK_BINARY_CLASSIFICATION), "");
+  EXPECT_EQ(refusal(shares, v1::TASK_REGRESSION), "");
+  EXPECT_THAT(refusal(shares, v1::TASK_MULTIWAY_CLASSIFICATION),
+              HasSubstr(", pattern 1 (counted from 0): the targets sum to 2, not to 1"));
+  EXPECT_THAT(refusal(BytesNpy("(2, 2)", std::string("\x01\x00\x00\x02", 4)), v1::TASK_BINARY_CLASSIFICATION),
+              HasSubstr(", pattern 1, target 1 (counted from 0): 2 is not from 0 to 1"));
+}
+
 TEST(ArrayPatternReaderTest, ClassesThatAreNoIntegersAreRefused) {
   const TemporaryFile inputs(BytesNpy("(2, 1)", "ab"));
   const TemporaryFile targets("");

@@ -135,6 +135,19 @@ TEST(CsvPatternReaderTest, BatchesEndWithTheFile) {
   EXPECT_EQ((*reader)->Next(2)->has_value(), false);
 }
 
+TEST(CsvPatternReaderTest, SharesOfClassesSumToOne) {
+  const Read read = ReadFile("1,0.5,0.5\n2,0.5,0.25\n", Multiway(1, 2), {.path = "", .target_columns = {"1", "2"}});
+  EXPECT_THAT(std::string(read.status.message()), HasSubstr("row 2, column 1: the targets sum to 0.75, not to 1"));
+}
+
+TEST(CsvPatternReaderTest, AMissingClassIsNoErrorBeforeItsPatternIsRead) {
+  const TemporaryFile file("1,a\n2,b\n3,\n");
+  auto reader = CsvPatternReader::Open({.path = file.path()}, Multiway(1, 2));
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_TRUE((*reader)->Next(2)->has_value());
+  EXPECT_THAT(std::string((*reader)->Next(1).status().message()), HasSubstr("row 3, column 1: missing value"));
+}
+
 struct BadFile {
   std::string content;
   bool header;
@@ -166,6 +179,9 @@ TEST(CsvPatternReaderTest, BadFilesAreRefused) {
            {"1,cat\n2,cow\n", false, Multiway(1, 2, {"cat", "dog"}),
             "row 2, column 1: unknown class \"cow\"; known are cat, dog"},
            {"1,a\n2,b\n3,c\n", false, Network(1, 1, v1::TASK_BINARY_CLASSIFICATION), "more than 2 distinct values"},
+           {"1;2;3\n", false, regression, "2 input units (columns are told apart by commas)"},
+           {"x,a,b\n1,0,1\n2,0,1.5\n", true, Network(1, 2, v1::TASK_BINARY_CLASSIFICATION),
+            "row 3, column \"b\": 1.5 is not from 0 to 1"},
        }) {
     const Read read = ReadFile(bad.content, bad.network,
                                {.path = "", .header = bad.header, .target_columns = {}, .with_targets = true});

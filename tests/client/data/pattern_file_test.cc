@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
+#include "client/data/npy_vector.h"
 #include "tests/client/temporary_file.h"
 
 namespace backprop::client {
@@ -66,9 +70,27 @@ TEST(PatternFileTest, OptionsOfOtherFormatsAreRefused) {
   PatternFile csv_file = File(csv.path());
   csv_file.labels_path = "labels";
   EXPECT_THAT(std::string(OpenPatternFile(csv_file, TwoClasses(), true).status().message()), HasSubstr("not --labels"));
+  csv_file.labels_path.clear();
+  csv_file.raw_scale = 2;
+  EXPECT_THAT(std::string(OpenPatternFile(csv_file, TwoClasses(), true).status().message()), HasSubstr("not csv"));
   csv_file.format = "xls";
   EXPECT_THAT(std::string(OpenPatternFile(csv_file, TwoClasses(), true).status().message()),
               HasSubstr("csv, idx, npy"));
+}
+
+TEST(PatternFileTest, RawScaleIsForBytes) {
+  const TemporaryFile doubles("", ".npy");
+  ASSERT_TRUE(WriteNpyVector(doubles.path(), std::vector<double>{1, 2}, false).ok());
+  PatternFile file = File(doubles.path());
+  ASSERT_TRUE(OpenPatternFile(file, TwoClasses(), false).ok());
+  file.raw_scale = 2;
+  EXPECT_THAT(std::string(OpenPatternFile(file, TwoClasses(), false).status().message()),
+              HasSubstr("no unsigned bytes, which --raw-scale is for"));
+}
+
+TEST(PatternFileTest, AnArchiveOfArraysIsRefusedByItsEnding) {
+  EXPECT_THAT(std::string(OpenPatternFile(File("some.npz"), TwoClasses(), false).status().message()),
+              HasSubstr("save each by itself with numpy.save"));
 }
 
 TEST(PatternFileTest, BatchesAreAboutAMebibyte) {

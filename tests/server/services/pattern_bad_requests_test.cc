@@ -75,6 +75,8 @@ const std::vector<BadRequest> kAppendRows = {
     Invalid("AppendPatterns", "WithRawScaleNan",
             To("r", Inputs("raw_type: RAW_TYPE_UINT8 raw_values: 'abcd' raw_scale: nan")),
             {"patterns.inputs.raw_scale"}),
+    Invalid("AppendPatterns", "WithRawScaleOfValues", To("r", Inputs("values: [1, 2, 3, 4] raw_scale: 0.5")),
+            {"patterns.inputs.raw_scale"}),
     Invalid("AppendPatterns", "WithNoElements", To("r", Inputs("")), {"patterns.inputs"}),
     Invalid("AppendPatterns", "WithElementsInTwoFields",
             To("r", Inputs("values: [1, 2, 3, 4] double_values: [1, 2, 3, 4]")), {"patterns.inputs"}),

@@ -216,7 +216,12 @@ TEST_F(SessionTrainingTest, EarlyStoppingRestoresTheBestEpochsParameters) {
   const int64_t best = status.best_report->epoch;
   const Parameters<double>& latest = versions.Latest()->parameters;
   EXPECT_EQ(latest, versions.Get(best).value()->parameters);
-  EXPECT_EQ(versions.Latest()->model_version, best == 6 ? 6 : 7);
+  ASSERT_NE(best, 6);
+  EXPECT_EQ(versions.Latest()->model_version, 7);
+  EXPECT_EQ(TrainingRun::FinalModelVersion(request, status), 7);
+  request.options.early_stopping->restore_best = false;
+  EXPECT_EQ(TrainingRun::FinalModelVersion(request, status), 6);
+  EXPECT_EQ(TrainingRun::FinalModelVersion(request, {}), 0);
 }
 
 TEST_F(SessionTrainingTest, TheNewest64RunsAreKept) {
