@@ -1,5 +1,6 @@
 #include "bench/derivative_cost.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -164,12 +165,43 @@ void AddRowsOfHessian(bool quick, std::vector<Row>* rows) {
        .note = absl::StrFormat("%.2f ms; full Hessian %.2f", hessian.milliseconds[1], hessian.milliseconds[0])});
 }
 
+// Multiply-adds of the price that a second pays for, of networks whose time is not in their products, against one whose
+// time is.
+void AddRowOfPrices(bool quick, std::vector<Row>* rows) {
+  const Example wide({.input_unit_count = 784, .hidden_layers = {{.unit_count = 300}}, .output_unit_count = 10},
+                     /*pattern_count=*/256, /*direction_count=*/1);
+  const Example deep({.input_unit_count = 2, .hidden_layers{60, HiddenLayer{.unit_count = 2}}, .output_unit_count = 1},
+                     /*pattern_count=*/50, /*direction_count=*/0);
+  const Example broad({.input_unit_count = 500, .hidden_layers = {{.unit_count = 1}}, .output_unit_count = 500},
+                      /*pattern_count=*/50, /*direction_count=*/0);
+  HessianVectorComputation<float> product(wide.spec);
+  const Compared times = Compare(
+      quick,
+      {Products(wide, &product, 1),
+       [&] { Check(Hessian<float>(deep.task(), Curvature::kHessian, {}, SequentialFor, NeverStop).has_value()); },
+       [&] {
+         Check(HessianDiagonal<float>(broad.task(), Curvature::kHessian, SequentialFor, NeverStop).has_value());
+       }});
+  const auto price = [](DerivativePrice p) { return static_cast<double>(p.multiply_adds); };
+  const double prices[] = {price(HessianVectorComputation<float>::Price(wide.spec, 256, 1, Curvature::kHessian)),
+                           price(HessianPrice(deep.spec, 50, {})), price(HessianDiagonalPrice(broad.spec, 50))};
+  const auto rate = [&](int i) { return prices[i] / times.milliseconds[i] * 1e-6; };
+  rows->push_back({.name = "price a second: least / greatest of three computations and shapes",
+                   .value = std::min({rate(0), rate(1), rate(2)}) / std::max({rate(0), rate(1), rate(2)}),
+                   .unit = "",
+                   .goal = 0.05,
+                   .note = absl::StrFormat("10^9 multiply-adds: product 784-300-10 %.1f, Hessian 2-[2]x60-1 %.1f, "
+                                           "diagonal 500-1-500 %.1f",
+                                           rate(0), rate(1), rate(2))});
+}
+
 }  // namespace
 
 std::vector<Row> DerivativeRows(bool quick) {
   std::vector<Row> rows;
   AddRowsOfProducts(quick, &rows);
   AddRowsOfHessian(quick, &rows);
+  AddRowOfPrices(quick, &rows);
   return rows;
 }
 

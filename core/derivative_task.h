@@ -1,6 +1,7 @@
 // What derivatives are taken of: the log likelihood of a batch of patterns as a function of the network's parameters.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -30,7 +31,7 @@ struct DerivativeTask {
 
 // What a computation of derivatives takes, known before it starts; both saturate.
 struct DerivativePrice {
-  int64_t multiply_adds = 0;    // Of its matrix products, over all patterns.
+  int64_t multiply_adds = 0;    // Of its matrix products, and what takes as long, over all patterns.
   int64_t workspace_bytes = 0;  // At most; its results included, patterns and directions not.
 };
 
@@ -43,14 +44,29 @@ inline int64_t SaturatingProduct(std::initializer_list<int64_t> factors) {
   return product;
 }
 
+// The sum of two such numbers, likewise.
+inline int64_t SaturatingSum(int64_t a, int64_t b) { return std::min(a, std::numeric_limits<int64_t>::max() - b) + b; }
+
 inline int64_t BytesPerNumber(const NetworkSpec& spec) {
   return spec.fields().precision == Precision::kFloat32 ? sizeof(float) : sizeof(double);
 }
 
-// Multiply-adds of a forward and a backward pass of one pattern: three products a layer, but nothing is sent back from
-// layer 1.
-inline int64_t GradientMultiplyAdds(const NetworkSpec& spec) {
-  return 3 * spec.parameter_count() - int64_t{spec.unit_count(1)} * spec.unit_count(0);
+// What a pass over one pattern takes beside its products, in multiply-adds that take as long: for each layer, whose
+// matrices may be too thin for the registers, and for each unit, with its activation. Measured on networks from
+// 784-512-512-10 to 1-1-...-1, whose prices a second would otherwise differ by more than a thousand times; with these
+// they do by some twenty (scripts/bench.sh core).
+inline constexpr int64_t kLayerPassWork = 700, kUnitPassWork = 30;
+
+// Of a pass through layers `first` to the last.
+inline int64_t PassWork(const NetworkSpec& spec, int first = 1) {
+  int64_t work = 0;
+  for (int l = first; l <= spec.layer_count(); ++l) work += kLayerPassWork + kUnitPassWork * spec.unit_count(l);
+  return work;
+}
+
+// Of a forward and a backward pass of one pattern: three products a layer, but nothing is sent back from layer 1.
+inline int64_t GradientWork(const NetworkSpec& spec) {
+  return 3 * spec.parameter_count() - int64_t{spec.unit_count(1)} * spec.unit_count(0) + 2 * PassWork(spec);
 }
 
 // Which matrix of second derivatives by the parameters.

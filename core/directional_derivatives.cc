@@ -1,6 +1,8 @@
 #include "core/directional_derivatives.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
 
 #include "core/batch_split.h"
@@ -8,6 +10,9 @@
 
 namespace backprop {
 namespace {
+
+// Of one product of coefficients, as kUnitPassWork.
+constexpr int64_t kCoefficientWork = 8;
 
 BatchSplit SeriesSplit(const NetworkSpec& spec, int64_t pattern_count, int order) {
   return SplitBatch(pattern_count, {.pattern_numbers = (order + 1) * spec.total_unit_count(),
@@ -38,8 +43,14 @@ struct SeriesShard {
 template <typename Scalar>
 class LineSeries {
  public:
-  LineSeries(const DerivativeTask<Scalar>& task, const Line<Scalar>& line, int order)
-      : task_(task), line_(line), order_(order) {}
+  LineSeries(const DerivativeTask<Scalar>& task, const Line<Scalar>& line, int order) : task_(task), order_(order) {
+    if (line.parameters != nullptr) parameters_ = *line.parameters;
+    if (line.inputs != nullptr) inputs_ = ScaledInputDirection(*line.inputs);
+    MeasureLine();
+  }
+
+  // The coefficient of t^k from that of order k in AddChunk's sums.
+  double Coefficient(int k, double sum) const { return std::ldexp(sum, exponent_ * k); }
 
   void AddChunk(int64_t begin, int64_t n, SeriesShard<Scalar>* shard) const {
     auto x = shard->series.front().leftCols((order_ + 1) * n);
@@ -49,9 +60,9 @@ class LineSeries {
     task_.scalings.input.template Apply<Scalar>(x.leftCols(n));
     task_.scalings.target.template Apply<Scalar>(targets);
     int below_order = 0;
-    if (line_.inputs != nullptr && order_ > 0) {
+    if (inputs_ && order_ > 0) {
       below_order = 1;
-      x.middleCols(n, n).colwise() = ScaledInputDirection();
+      x.middleCols(n, n).colwise() = *inputs_;
     }
     for (int layer = 1; layer <= task_.spec.layer_count(); ++layer) {
       const auto below = shard->series[layer - 1].leftCols((order_ + 1) * n);
@@ -69,9 +80,24 @@ class LineSeries {
   }
 
  private:
-  Vector<Scalar> ScaledInputDirection() const {
-    if (task_.scalings.input.is_identity()) return *line_.inputs;
-    return line_.inputs->cwiseProduct(task_.scalings.input.scale.template cast<Scalar>());
+  Vector<Scalar> ScaledInputDirection(const Vector<Scalar>& u) const {
+    if (task_.scalings.input.is_identity()) return u;
+    return u.cwiseProduct(task_.scalings.input.scale.template cast<Scalar>());
+  }
+
+  // Measures t in a power of two that makes the largest number of the direction one from 0.5 to 1. No digit changes by
+  // it, but coefficients of high order, which have that power of the direction, stay in the range of Scalar: denormal
+  // numbers took ten times as long, and had lost their digits.
+  void MeasureLine() {
+    Scalar largest = 0;
+    if (parameters_) largest = parameters_->flat().template lpNorm<Eigen::Infinity>();
+    if (inputs_) largest = std::max(largest, inputs_->template lpNorm<Eigen::Infinity>());
+    constexpr int kMost = std::numeric_limits<Scalar>::max_exponent - 2;
+    std::frexp(largest, &exponent_);
+    exponent_ = std::clamp(exponent_, -kMost, kMost);
+    const Scalar unit = std::ldexp(Scalar(1), -exponent_);
+    if (parameters_) parameters_->flat() *= unit;
+    if (inputs_) *inputs_ *= unit;
   }
 
   // (W + t V) h(t) + b + t c: coefficient k is W h_k + V h_(k-1); and its activations, of which the order is returned.
@@ -80,20 +106,22 @@ class LineSeries {
     MultiplyForward<Scalar>(task_.parameters.weights(layer), below.leftCols(same.cols()), Into::kAssign, same);
     s.leftCols(n).colwise() += task_.parameters.biases(layer);
     int s_order = below_order;
-    if (line_.parameters != nullptr && order_ > 0) {
+    if (parameters_ && order_ > 0) {
       s_order = std::min(below_order + 1, order_);
       s.middleCols(same.cols(), (s_order - below_order) * n).setZero();
       auto next = s.middleCols(n, s_order * n);
-      MultiplyForward<Scalar>(line_.parameters->weights(layer), below.leftCols(next.cols()), Into::kAdd, next);
-      next.leftCols(n).colwise() += line_.parameters->biases(layer);
+      MultiplyForward<Scalar>(parameters_->weights(layer), below.leftCols(next.cols()), Into::kAdd, next);
+      next.leftCols(n).colwise() += parameters_->biases(layer);
     }
     if (layer == task_.spec.layer_count()) return s_order;
     return ActivateSeries<Scalar>(task_.spec.activation(layer), s_order, order_, s);
   }
 
   const DerivativeTask<Scalar>& task_;
-  const Line<Scalar>& line_;
   const int order_;
+  std::optional<Parameters<Scalar>> parameters_;
+  std::optional<Vector<Scalar>> inputs_;
+  int exponent_ = 0;
 };
 
 }  // namespace
@@ -119,7 +147,7 @@ std::optional<std::vector<double>> DirectionalDerivatives(const DerivativeTask<S
   double factorial = 1;
   for (int k = 0; k <= order; ++k) {
     factorial *= std::max(k, 1);
-    derivatives.push_back(factorial * shards.front()->sums(k));
+    derivatives.push_back(factorial * series.Coefficient(k, shards.front()->sums(k)));
   }
   return derivatives;
 }
@@ -128,12 +156,17 @@ DerivativePrice DirectionalDerivativesPrice(const NetworkSpec& spec, int64_t pat
   const BatchSplit split = SeriesSplit(spec, pattern_count, order);
   // W by order + 1 blocks of columns and V by order; in layer 1 by at most two, x and u.
   const int64_t first = int64_t{spec.unit_count(1)} * (spec.unit_count(0) + 1);
-  const int64_t multiply_adds = std::min(2 * order + 1, 4) * first + (2 * order + 1) * (spec.parameter_count() - first);
+  const int64_t products = std::min(2 * order + 1, 4) * first + (2 * order + 1) * (spec.parameter_count() - first);
+  // The coefficients of a unit's activation take each the product of two series.
+  const int64_t multiply_adds = products + (order + 1) * PassWork(spec) +
+                                kCoefficientWork * order * order * (spec.total_unit_count() - spec.input_unit_count());
   const int64_t pattern_numbers =
       (order + 1) * (spec.total_unit_count() + spec.output_unit_count() + 1) + spec.output_unit_count() + 1;
   const int64_t shard_numbers = split.chunk_capacity * pattern_numbers + 2 * (order + 1);
+  const int64_t line_bytes = (spec.parameter_count() + spec.input_unit_count()) * BytesPerNumber(spec);
   return {.multiply_adds = SaturatingProduct({pattern_count, multiply_adds}),
-          .workspace_bytes = SaturatingProduct({split.shard_count, shard_numbers, BytesPerNumber(spec)})};
+          .workspace_bytes =
+              SaturatingSum(SaturatingProduct({split.shard_count, shard_numbers, BytesPerNumber(spec)}), line_bytes)};
 }
 
 template std::optional<std::vector<double>> DirectionalDerivatives(const DerivativeTask<float>&, const Line<float>&,

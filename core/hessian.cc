@@ -134,14 +134,16 @@ std::optional<HessianResult<Scalar>> Hessian(const DerivativeTask<Scalar>& task,
 
 DerivativePrice HessianPrice(const NetworkSpec& spec, int64_t pattern_count, std::optional<int> layer) {
   const LayerRange range(spec, layer);
-  int64_t multiply_adds = GradientMultiplyAdds(spec);
+  int64_t multiply_adds = GradientWork(spec);
   for (int of = range.first; of <= range.last; ++of) {
     const LayerShape& shape = spec.layout()->layers[of - 1];
     // Of every unit: up and back down through the layers above, then its rows from the first weight on.
     const int64_t above = spec.parameter_count() - shape.bias_offset - shape.unit_count;
+    // Up, down, and along the rows, which are filled layer by layer.
+    const int64_t passes = 3 * PassWork(spec, of);
     for (int unit = 0; unit < shape.unit_count; ++unit) {
       const int64_t width = range.begin + range.count - shape.weight_offset - int64_t{unit} * shape.input_count;
-      multiply_adds += 2 * above + (shape.input_count + 1) * width;
+      multiply_adds += 2 * above + (shape.input_count + 1) * width + passes + kUnitPassWork * width;
     }
   }
   const BatchSplit split = HessianSplit(spec, pattern_count, range.count);

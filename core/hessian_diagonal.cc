@@ -73,13 +73,15 @@ std::optional<HessianDiagonalResult<Scalar>> HessianDiagonal(const DerivativeTas
 DerivativePrice HessianDiagonalPrice(const NetworkSpec& spec, int64_t pattern_count) {
   // A unit's pass goes through all layers but the next one above its own, of which it takes two vectors.
   const auto& layers = spec.layout()->layers;
-  int64_t multiply_adds = GradientMultiplyAdds(spec) + spec.parameter_count();
+  int64_t multiply_adds = GradientWork(spec) + spec.parameter_count();
   int64_t above_next = 0;  // Parameters of the layers whose products a unit's pass takes.
   for (int layer = spec.layer_count(); layer >= 1; --layer) {
     const auto weights = [&](int of) { return int64_t{layers[of - 1].unit_count} * layers[of - 1].input_count; };
     if (layer + 2 <= spec.layer_count()) above_next += weights(layer + 2);
     const int64_t next_units = layer < spec.layer_count() ? spec.unit_count(layer + 1) : 0;
-    multiply_adds += spec.unit_count(layer) * 2 * (above_next + next_units);
+    // Up and down again, or, of an output unit, through the outputs alone.
+    const int64_t passes = layer < spec.layer_count() ? 2 * PassWork(spec, layer + 1) : PassWork(spec, layer);
+    multiply_adds += spec.unit_count(layer) * (2 * (above_next + next_units) + passes);
   }
   const BatchSplit split = DiagonalSplit(spec, pattern_count);
   const int64_t pattern_numbers = ChunkNumbers(spec) + UnitTangents<double>::Numbers(spec) + spec.total_unit_count();

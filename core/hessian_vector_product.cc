@@ -14,7 +14,7 @@ namespace {
 // R{d} h' only.
 int64_t DirectionMultiplyAdds(const NetworkSpec& spec, Curvature curvature) {
   const int64_t first = int64_t{spec.unit_count(1)} * (spec.unit_count(0) + 1);
-  return 2 * first + (curvature == Curvature::kHessian ? 6 : 4) * (spec.parameter_count() - first);
+  return 2 * first + (curvature == Curvature::kHessian ? 6 : 4) * (spec.parameter_count() - first) + 2 * PassWork(spec);
 }
 
 int64_t SumNumbers(const NetworkSpec& spec, int direction_count) {
@@ -110,7 +110,7 @@ template <typename Scalar>
 DerivativePrice HessianVectorComputation<Scalar>::Price(const NetworkSpec& spec, int64_t pattern_count,
                                                         int direction_count, Curvature curvature) {
   const BatchSplit split = ProductSplit(spec, pattern_count, direction_count);
-  const int64_t multiply_adds = GradientMultiplyAdds(spec) + direction_count * DirectionMultiplyAdds(spec, curvature);
+  const int64_t multiply_adds = GradientWork(spec) + direction_count * DirectionMultiplyAdds(spec, curvature);
   const int64_t shard_numbers =
       SumNumbers(spec, direction_count) + split.chunk_capacity * (ChunkNumbers(spec) + TangentNumbers(spec));
   return {.multiply_adds = SaturatingProduct({pattern_count, multiply_adds}),

@@ -126,19 +126,15 @@ DerivativePrice LaplacePosterior::Price(const NetworkSpec& spec, int64_t pattern
   const int64_t count = spec.parameter_count();
   const DerivativePrice hessian = HessianPrice(spec, pattern_count, std::nullopt);
   const int64_t factorization = SaturatingProduct({count, count, count}) / 6;
-  const int64_t predictions =
-      SaturatingProduct({prediction_count, spec.output_unit_count(), count * count / 2 + 3 * count});
+  const int64_t predictions = SaturatingProduct(
+      {prediction_count, spec.output_unit_count(), count * count / 2 + 3 * count + 2 * PassWork(spec)});
   const int64_t pattern_numbers = 2 * spec.total_unit_count() + count;
   const int64_t numbers = 2 * count + PredictionSplit(spec, prediction_count).chunk_capacity * pattern_numbers +
                           SaturatingProduct({prediction_count, spec.output_unit_count()});
-  const auto sum = [](int64_t a, int64_t b) {
-    int64_t result;
-    return __builtin_add_overflow(a, b, &result) ? std::numeric_limits<int64_t>::max() : result;
-  };
   constexpr int64_t kBytes = sizeof(double);
-  return {.multiply_adds = sum(hessian.multiply_adds, sum(factorization, predictions)),
-          .workspace_bytes = sum(SaturatingProduct({hessian.workspace_bytes, kBytes / BytesPerNumber(spec)}),
-                                 SaturatingProduct({numbers, kBytes}))};
+  return {.multiply_adds = SaturatingSum(hessian.multiply_adds, SaturatingSum(factorization, predictions)),
+          .workspace_bytes = SaturatingSum(SaturatingProduct({hessian.workspace_bytes, kBytes / BytesPerNumber(spec)}),
+                                           SaturatingProduct({numbers, kBytes}))};
 }
 
 template absl::StatusOr<LaplacePosterior> LaplacePosterior::Fit(const DerivativeTask<float>&, double,

@@ -58,9 +58,6 @@ std::vector<std::string> Keys(const EnumWords<Enum>& words) {
 
 absl::Status SetHiddenLayers(const CreateFlags& flags, v1::NetworkSpec* network) {
   const size_t hidden_count = flags.layers.size() - 2;
-  if (!flags.hidden.empty() && hidden_count == 0) {
-    return absl::InvalidArgumentError("--hidden is for hidden layers, of which --layers has none");
-  }
   if (flags.hidden.size() > 1 && flags.hidden.size() != hidden_count) {
     return absl::InvalidArgumentError(
         absl::StrCat("--hidden names ", flags.hidden.size(), " activations for ", hidden_count, " hidden layers"));

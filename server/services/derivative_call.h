@@ -51,8 +51,6 @@ struct WorkLimit {
 absl::Status Afford(const DerivativePrice& price, int64_t answer_bytes, const WorkLimit& limit, absl::string_view what,
                     MemoryCharge* charge);
 
-inline int64_t SaturatingSum(int64_t a, int64_t b) { return std::min(a, std::numeric_limits<int64_t>::max() - b) + b; }
-
 // A computation of derivatives under way.
 template <typename Scalar>
 struct DerivativeCall {

@@ -23,17 +23,21 @@ int64_t ProductWork(int64_t pattern_count, int direction_count, Curvature curvat
   return HessianVectorComputation<float>::Price(kSmall, pattern_count, direction_count, curvature).multiply_adds;
 }
 
-TEST(DerivativePriceTest, CountsTheProducts) {
-  const int64_t gradient = 3 * 30 - 6;
+TEST(DerivativePriceTest, CountsTheProductsAndThePassesThroughLayersAndUnits) {
+  constexpr int64_t kLayer = kLayerPassWork, kUnit = kUnitPassWork;
+  constexpr int64_t kPass1 = 3 * kLayer + 8 * kUnit, kPass2 = 2 * kLayer + 5 * kUnit, kPass3 = kLayer + kUnit;
+  const int64_t gradient = 3 * 30 - 6 + 2 * kPass1;
   EXPECT_EQ(ProductWork(10, 0, Curvature::kHessian), 10 * gradient);
-  EXPECT_EQ(ProductWork(10, 2, Curvature::kHessian), 10 * (gradient + 2 * (2 * 9 + 6 * 21)));
-  EXPECT_EQ(ProductWork(10, 2, Curvature::kGaussNewton), 10 * (gradient + 2 * (2 * 9 + 4 * 21)));
-  EXPECT_EQ(DirectionalDerivativesPrice(kSmall, 10, 0).multiply_adds, 10 * 30);
-  EXPECT_EQ(DirectionalDerivativesPrice(kSmall, 10, 3).multiply_adds, 10 * (4 * 9 + 7 * 21));
+  EXPECT_EQ(ProductWork(10, 2, Curvature::kHessian), 10 * (gradient + 2 * (2 * 9 + 6 * 21 + 2 * kPass1)));
+  EXPECT_EQ(ProductWork(10, 2, Curvature::kGaussNewton), 10 * (gradient + 2 * (2 * 9 + 4 * 21 + 2 * kPass1)));
+  EXPECT_EQ(DirectionalDerivativesPrice(kSmall, 10, 0).multiply_adds, 10 * (30 + kPass1));
+  EXPECT_EQ(DirectionalDerivativesPrice(kSmall, 10, 3).multiply_adds,
+            10 * (4 * 9 + 7 * 21 + 4 * kPass1 + 8 * 3 * 3 * 8));
   // Of a unit of layer 1, 2, 3: up and back through the layers above but one, and vectors of that one.
-  EXPECT_EQ(HessianDiagonalPrice(kSmall, 10).multiply_adds, 10 * (gradient + 30 + 3 * 2 * (4 + 4) + 4 * 2 * 1));
+  EXPECT_EQ(HessianDiagonalPrice(kSmall, 10).multiply_adds,
+            10 * (gradient + 30 + 3 * 2 * (4 + 4 + kPass2) + 4 * 2 * (1 + kPass3) + kPass3));
   // Of the output unit: its 5 parameters by themselves.
-  EXPECT_EQ(HessianPrice(kSmall, 10, 3).multiply_adds, 10 * (gradient + 5 * 5));
+  EXPECT_EQ(HessianPrice(kSmall, 10, 3).multiply_adds, 10 * (gradient + 5 * 5 + 3 * kPass3 + 5 * kUnit));
 }
 
 TEST(DerivativePriceTest, Saturates) {

@@ -136,13 +136,17 @@ TEST(CsvPatternReaderTest, BatchesEndWithTheFile) {
 }
 
 TEST(CsvPatternReaderTest, SharesOfClassesSumToOne) {
-  const Read read = ReadFile("1,0.5,0.5\n2,0.5,0.25\n", Multiway(1, 2), {.path = "", .target_columns = {"1", "2"}});
+  CsvOptions options;
+  options.target_columns = {"1", "2"};
+  const Read read = ReadFile("1,0.5,0.5\n2,0.5,0.25\n", Multiway(1, 2), options);
   EXPECT_THAT(std::string(read.status.message()), HasSubstr("row 2, column 1: the targets sum to 0.75, not to 1"));
 }
 
 TEST(CsvPatternReaderTest, AMissingClassIsNoErrorBeforeItsPatternIsRead) {
   const TemporaryFile file("1,a\n2,b\n3,\n");
-  auto reader = CsvPatternReader::Open({.path = file.path()}, Multiway(1, 2));
+  CsvOptions options;
+  options.path = file.path();
+  auto reader = CsvPatternReader::Open(options, Multiway(1, 2));
   ASSERT_TRUE(reader.ok()) << reader.status();
   EXPECT_TRUE((*reader)->Next(2)->has_value());
   EXPECT_THAT(std::string((*reader)->Next(1).status().message()), HasSubstr("row 3, column 1: missing value"));

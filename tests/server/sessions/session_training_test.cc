@@ -207,7 +207,7 @@ TEST_F(SessionTrainingTest, EarlyStoppingRestoresTheBestEpochsParameters) {
   ASSERT_TRUE(session_->Append({.pattern_set = "v", .offset = 0}, SmallPatterns(10, /*seed=*/2)).ok());
   TrainingRunRequest request = Epochs(
       6,
-      {.step_size = 0.9, .early_stopping = EarlyStopping{.patience = 100, .min_improvement = 0, .restore_best = true}});
+      {.step_size = 4, .early_stopping = EarlyStopping{.patience = 100, .min_improvement = 0, .restore_best = true}});
   request.validation_pattern_set = "v";
   const TrainingRun::Status status = RunToEnd(request);
   ASSERT_EQ(status.state, RunState::kSucceeded);
