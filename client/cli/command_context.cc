@@ -13,7 +13,9 @@
 namespace backprop::client {
 
 const Client& CommandContext::client() {
-  if (!client_) client_ = std::make_unique<Client>(server, ClientOptions{.timeout = absl::Seconds(timeout_seconds)});
+  ClientOptions options;
+  if (timeout_seconds) options.timeout = absl::Seconds(*timeout_seconds);
+  if (!client_) client_ = std::make_unique<Client>(server, options);
   return *client_;
 }
 
@@ -40,6 +42,7 @@ std::string ErrorText(const absl::Status& status) {
       absl::StrAppend(&others, "  ", words, "\n");
     }
   }
+  if (absl::IsDeadlineExceeded(status)) absl::StrAppend(&text, " (--timeout SECONDS gives a call more time)");
   return absl::StrCat(text, "\n", others);
 }
 

@@ -4,9 +4,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "client/client.h"
 
 namespace backprop::client {
@@ -17,13 +19,19 @@ class CommandContext {
   // Global flags, set when the command line has been parsed.
   std::string server;
   std::string output = "text";
-  double timeout_seconds = 60;
+  std::optional<double> timeout_seconds;
 
   // What the command line asked for; set by the subcommand that was named.
   std::function<absl::Status()> command;
 
   // Made at the first call: a command that handles signals blocks them before gRPC starts its threads.
   [[nodiscard]] const Client& client();
+
+  // Of calls that compute over patterns, which may be many: without a deadline, unless --timeout gave one. Ctrl-C ends
+  // the command, and the server then the call.
+  [[nodiscard]] CallOptions LongCall() const {
+    return {.timeout = timeout_seconds ? absl::Seconds(*timeout_seconds) : absl::InfiniteDuration()};
+  }
 
   [[nodiscard]] bool json() const { return output == "json"; }
 

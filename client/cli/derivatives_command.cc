@@ -54,7 +54,7 @@ absl::Status RunDerivatives(CommandContext& context, const LineFlags& flags) {
     if (!direction.ok()) return direction.status();
     *request.mutable_direction() = *std::move(direction);
   }
-  const auto response = context.client().ComputeDirectionalDerivatives(request);
+  const auto response = context.client().ComputeDirectionalDerivatives(request, context.LongCall());
   if (!response.ok()) return response.status();
   // First, so that a file that cannot be written does not cost the result.
   context.Print(*response, DerivativesText(*response));

@@ -41,7 +41,7 @@ absl::Status RunEvaluate(CommandContext& context, const MeasureFlags& flags) {
   request.set_session(session->name());
   request.set_pattern_set(flags.set);
   if (flags.model_version) request.set_model_version(*flags.model_version);
-  const absl::StatusOr<v1::EvaluateResponse> response = context.client().Evaluate(request);
+  const absl::StatusOr<v1::EvaluateResponse> response = context.client().Evaluate(request, context.LongCall());
   if (!response.ok()) return response.status();
   context.Print(*response, EvaluationText(*response, ClassNamesOf(session->network())));
   return absl::OkStatus();
@@ -53,7 +53,8 @@ absl::Status RunGradient(CommandContext& context, const MeasureFlags& flags) {
   request.set_pattern_set(flags.set);
   request.set_reduction(flags.reduction == "mean" ? v1::REDUCTION_MEAN : v1::REDUCTION_SUM);
   if (flags.model_version) request.set_model_version(*flags.model_version);
-  const absl::StatusOr<v1::ComputeGradientResponse> response = context.client().ComputeGradient(request);
+  const absl::StatusOr<v1::ComputeGradientResponse> response =
+      context.client().ComputeGradient(request, context.LongCall());
   if (!response.ok()) return response.status();
   const v1::Parameters& gradient = response->gradient();
   if (!flags.npy_path.empty()) {

@@ -52,7 +52,8 @@ absl::Status RunHessian(CommandContext& context, const HessianFlags& flags) {
     }
     request.set_layer(*flags.layer - 1);
   }
-  const absl::StatusOr<v1::ComputeHessianResponse> response = context.client().ComputeHessian(request);
+  const absl::StatusOr<v1::ComputeHessianResponse> response =
+      context.client().ComputeHessian(request, context.LongCall());
   if (!response.ok()) return response.status();
   const v1::Matrix& hessian = response->hessian();
   // First, so that a file that cannot be written does not cost the result.

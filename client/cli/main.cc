@@ -39,10 +39,10 @@ int Run(int argc, char** argv) {
   app.add_option("--output", context.output, "text, or json: one protobuf-JSON message a line")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
-  app.add_option("--timeout", context.timeout_seconds,
-                 "Seconds that a call may take; streams and training may take longer")
-      ->check(Seconds)
-      ->capture_default_str();
+  app.add_option(
+         "--timeout", context.timeout_seconds,
+         "Seconds that a call may take (default: 60; none for training, and for what is computed over patterns)")
+      ->check(Seconds);
   AddCommands(app, context);
   try {
     app.parse(argc, argv);

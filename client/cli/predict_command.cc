@@ -19,6 +19,8 @@ namespace {
 
 // Requests on their way at once in a stream.
 constexpr int kRequestsAhead = 4;
+// Each request with uncertainty goes through the whole pattern set again: few large ones.
+constexpr int64_t kUncertaintyBatchBytes = 16 << 20;
 
 struct PredictFlags {
   std::string name;
@@ -111,7 +113,7 @@ absl::Status PredictAllWithUncertainty(CommandContext& context, const PredictFla
     call.set_with_uncertainty(true);
     call.mutable_laplace_approximation()->set_pattern_set(flags.uncertainty_set);
     call.mutable_laplace_approximation()->set_prior_precision(flags.prior_precision);
-    const absl::StatusOr<v1::PredictResponse> response = context.client().Predict(call);
+    const absl::StatusOr<v1::PredictResponse> response = context.client().Predict(call, context.LongCall());
     if (!response.ok()) return InBatch(response.status(), answered_pattern_count);
     answered_pattern_count += response->outputs().row_count();
     PrintPredictions(context, *response);
@@ -129,7 +131,8 @@ absl::Status RunPredict(CommandContext& context, const PredictFlags& flags) {
   if (!session.ok()) return session.status();
   absl::StatusOr<OpenedPatternFile> file = OpenPatternFile(flags.file, session->network(), /*with_targets=*/false);
   if (!file.ok()) return file.status();
-  InputRequests requests(flags, std::move(file->reader), BatchPatternCount(session->network()));
+  const int64_t batch_bytes = flags.with_uncertainty ? kUncertaintyBatchBytes : kBatchBytes;
+  InputRequests requests(flags, std::move(file->reader), BatchPatternCount(session->network(), batch_bytes));
   absl::StatusOr<std::optional<v1::PredictStreamRequest>> request = requests.Next();
   if (!request.ok()) return request.status();
   if (flags.with_uncertainty) return PredictAllWithUncertainty(context, flags, *std::move(request), requests);

@@ -84,7 +84,7 @@ absl::Status RunDelete(CommandContext& context, const std::string& name) {
 }
 
 absl::Status RunScale(CommandContext& context, const v1::FitScalingRequest& request) {
-  const absl::StatusOr<v1::Session> session = context.client().FitScaling(request);
+  const absl::StatusOr<v1::Session> session = context.client().FitScaling(request, context.LongCall());
   if (!session.ok()) return session.status();
   const bool with_targets = !session->target_scaling().offset().empty();
   context.Print(*session, absl::StrCat("fitted the scaling of inputs", with_targets ? " and targets" : "", " of ",

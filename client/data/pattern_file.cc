@@ -13,7 +13,6 @@
 namespace backprop::client {
 namespace {
 
-constexpr int64_t kBatchBytes = 1 << 20;
 // The server's limit of one batch.
 constexpr int64_t kMaxBatchPatterns = 65'536;
 
@@ -86,11 +85,11 @@ absl::StatusOr<OpenedPatternFile> OpenPatternFile(const PatternFile& file, const
   return absl::InvalidArgumentError(absl::StrCat("format \"", format, "\" is not one of csv, idx, npy"));
 }
 
-int32_t BatchPatternCount(const v1::NetworkSpec& network) {
+int32_t BatchPatternCount(const v1::NetworkSpec& network, int64_t batch_bytes) {
   const int64_t element_bytes = network.precision() == v1::PRECISION_FLOAT64 ? 8 : 4;
   const int64_t pattern_bytes = element_bytes * (int64_t{network.input_unit_count()} + network.output_unit_count());
   return static_cast<int32_t>(
-      std::clamp<int64_t>(kBatchBytes / std::max<int64_t>(pattern_bytes, 1), 1, kMaxBatchPatterns));
+      std::clamp<int64_t>(batch_bytes / std::max<int64_t>(pattern_bytes, 1), 1, kMaxBatchPatterns));
 }
 
 }  // namespace backprop::client

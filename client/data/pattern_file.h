@@ -37,8 +37,11 @@ struct OpenedPatternFile {
 absl::StatusOr<OpenedPatternFile> OpenPatternFile(const PatternFile& file, const v1::NetworkSpec& network,
                                                   bool with_targets);
 
-// Patterns a batch so that its messages are about 1 MiB: large enough for the server to be busy with patterns rather
-// than messages, small enough for a window of them to be kept.
-[[nodiscard]] int32_t BatchPatternCount(const v1::NetworkSpec& network);
+// Bytes of a batch, about: large enough for the server to be busy with patterns rather than messages, small enough for
+// a window of them to be kept.
+inline constexpr int64_t kBatchBytes = 1 << 20;
+
+// Patterns of such a batch, at least 1 and at most as many as the server takes.
+[[nodiscard]] int32_t BatchPatternCount(const v1::NetworkSpec& network, int64_t batch_bytes = kBatchBytes);
 
 }  // namespace backprop::client

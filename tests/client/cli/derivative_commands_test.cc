@@ -33,6 +33,7 @@ class FakeDerivatives final : public v1::DerivativeService::Service {
  public:
   v1::ComputeHessianVectorProductRequest products;
   v1::ComputeHessianRequest hessian;
+  bool has_deadline = false;
   v1::ComputeDirectionalDerivativesRequest line;
   v1::TraceBackpropagationRequest trace;
 
@@ -48,9 +49,10 @@ class FakeDerivatives final : public v1::DerivativeService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status ComputeHessian(grpc::ServerContext*, const v1::ComputeHessianRequest* request,
+  grpc::Status ComputeHessian(grpc::ServerContext* context, const v1::ComputeHessianRequest* request,
                               v1::ComputeHessianResponse* response) override {
     hessian = *request;
+    has_deadline = context->deadline() != std::chrono::system_clock::time_point::max();
     response->mutable_hessian()->set_row_count(2);
     response->mutable_hessian()->set_column_count(request->diagonal() ? 1 : 2);
     response->mutable_hessian()->mutable_double_values()->Add(-3);
@@ -98,8 +100,9 @@ class DerivativeCommandsTest : public testing::Test {
     session.set_parameter_count(3);
   }
 
-  absl::Status Run(const std::vector<std::string>& arguments) {
+  absl::Status Run(const std::vector<std::string>& arguments, std::optional<double> timeout_seconds = std::nullopt) {
     CommandContext context;
+    context.timeout_seconds = timeout_seconds;
     context.server = server_.address();
     CLI::App app;
     AddCommands(app, context);
@@ -228,6 +231,13 @@ TEST_F(DerivativeCommandsTest, TraceTakesAClassOfABinaryNetworkByItsName) {
   network.add_output_names("yes");
   ASSERT_EQ(Run({"trace", "x", "--pattern", "1,2", "--target", "yes"}), absl::OkStatus());
   EXPECT_THAT(ElementsOf(derivatives_.trace.patterns().targets()), ElementsAre(1));
+}
+
+TEST_F(DerivativeCommandsTest, WhatIsComputedOverPatternsHasADeadlineOnlyIfAskedFor) {
+  ASSERT_EQ(Run({"hessian", "x"}), absl::OkStatus());
+  EXPECT_FALSE(derivatives_.has_deadline);
+  ASSERT_EQ(Run({"hessian", "x"}, /*timeout_seconds=*/500), absl::OkStatus());
+  EXPECT_TRUE(derivatives_.has_deadline);
 }
 
 }  // namespace

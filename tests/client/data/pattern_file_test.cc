@@ -98,6 +98,7 @@ TEST(PatternFileTest, BatchesAreAboutAMebibyte) {
   network.set_input_unit_count(784);
   network.set_output_unit_count(10);
   EXPECT_EQ(BatchPatternCount(network), (1 << 20) / (794 * 4));
+  EXPECT_EQ(BatchPatternCount(network, 16 << 20), (16 << 20) / (794 * 4));
   network.set_precision(v1::PRECISION_FLOAT64);
   EXPECT_EQ(BatchPatternCount(network), (1 << 20) / (794 * 8));
 }
