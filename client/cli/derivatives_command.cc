@@ -69,7 +69,7 @@ void AddDerivatives(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand("derivatives", "Compute derivatives of any order along a line");
   const auto flags = std::make_shared<LineFlags>();
   AddDerivativeFlags(*command, *flags);
-  command->add_option("--order", flags->order, "The highest derivative")
+  command->add_option("--order", flags->order, "The highest derivative, 0 to 16")
       ->check(WholeNumber<int32_t>(0))
       ->capture_default_str();
   CLI::Option* const direction = command->add_option(

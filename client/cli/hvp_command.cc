@@ -96,7 +96,9 @@ void AddHvp(CLI::App& app, CommandContext& context) {
                    "File of a direction, .npy, numbers or JSON, in the order of the parameters; several if repeated")
       ->allow_extra_args(false);
   command->add_flag("--gradient", flags->gradient, "The gradient as a direction");
-  command->add_option("--random", flags->random_count, "So many directions of +1 and -1, drawn at random")
+  command
+      ->add_option("--random", flags->random_count,
+                   "So many directions of +1 and -1, drawn at random; 256 directions at most in all")
       ->check(WholeNumber<int32_t>(0));
   command->add_option("--seed", flags->seed, "Of --random")->check(WholeNumber())->capture_default_str();
   command->add_option("--npy", flags->npy_path,

@@ -76,16 +76,24 @@ TEST_P(HessianVectorTest, AgreesWithTheScalarOracleInFloat32) {
   }
 }
 
-TEST_P(HessianVectorTest, IsSymmetricAndLinear) {
-  std::vector<Parameters<double>> directions = directions_;
-  directions[2].flat() = 2 * directions[0].flat() - 3 * directions[1].flat();
+template <typename Scalar>
+void ExpectSymmetryAndLinearity(const DerivativeCase<Scalar>& c, const std::vector<Parameters<double>>& directions) {
+  std::vector<Parameters<Scalar>> d;
+  for (const auto& direction : directions) d.push_back(Cast<Scalar>(c.spec, direction));
+  d[2].flat() = 2 * d[0].flat() - 3 * d[1].flat();
   for (const Curvature curvature : kCurvatures) {
-    const auto actual = ComputeProducts(case_.task(), directions, curvature);
-    const Vector<double> cu = actual.product(0).flat(), cv = actual.product(1).flat();
-    EXPECT_TRUE(AllNear({directions[1].flat().dot(cu)}, {directions[0].flat().dot(cv)}, kCurvatureTolerance<double>));
+    const auto actual = ComputeProducts(c.task(), d, curvature);
+    const Vector<double> cu = actual.product(0).flat().template cast<double>(),
+                         cv = actual.product(1).flat().template cast<double>();
+    EXPECT_TRUE(AllNear({directions[1].flat().dot(cu)}, {directions[0].flat().dot(cv)}, kCurvatureTolerance<Scalar>));
     EXPECT_TRUE(AllNear(ToVector(actual.product(2).flat()), ToVector(Vector<double>(2 * cu - 3 * cv)),
-                        kCurvatureTolerance<double>));
+                        kCurvatureTolerance<Scalar>));
   }
+}
+
+TEST_P(HessianVectorTest, IsSymmetricAndLinear) {
+  ExpectSymmetryAndLinearity(case_, directions_);
+  ExpectSymmetryAndLinearity(DerivativeCase<float>(random_), directions_);
 }
 
 // -J' M J with M >= 0. The sums are of numbers of size 1 to 100.

@@ -2,9 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <string>
-#include <thread>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -23,7 +21,6 @@ constexpr char kOnePattern[] =
     "} } ";
 constexpr char kSmall[] = "input_unit_count: 2 output_unit_count: 1 task: 1";
 
-// [row_count x column_count] of ones, in bytes.
 void FillPatterns(v1::Patterns* patterns, int pattern_count, int input_unit_count) {
   Fill(patterns->mutable_inputs(), pattern_count, input_unit_count);
   Fill(patterns->mutable_targets(), pattern_count, 1);
@@ -77,6 +74,16 @@ TEST(DerivativeLimitsTest, HessiansAreCarriedOutToTheWorkLimit) {
 
 TEST(DerivativeLimitsTest, LinesAreCarriedOutToTheWorkLimit) {
   ExpectPriceLimits(&DerivativeStub::ComputeDirectionalDerivatives, "gradient_direction: true order: 4");
+}
+
+TEST(DerivativeLimitsTest, Order16IsTheLimit) {
+  TestServer server;
+  Create(server, "a", kSmall);
+  const std::string text = absl::StrCat("session: 'sessions/a' ", kOnePattern, "random_direction_seed: 1 ");
+  const auto line = Must(server.derivatives, &DerivativeStub::ComputeDirectionalDerivatives, text + "order: 16");
+  EXPECT_EQ(line.derivatives_size(), 17);
+  EXPECT_THAT(MustFail(server.derivatives, &DerivativeStub::ComputeDirectionalDerivatives, text + "order: 17").fields,
+              testing::ElementsAre("order"));
 }
 
 TEST(DerivativeLimitsTest, A4096ParameterHessianIsTheLimit) {
@@ -154,42 +161,6 @@ TEST(DerivativeLimitsTest, MemoryIsTakenBeforeTheWorkAndGivenBack) {
   request.mutable_random_directions()->set_count(4);
   EXPECT_EQ(Must(server.derivatives, &DerivativeStub::ComputeHessianVectorProduct, request).products_size(), 4);
   EXPECT_EQ(server.budget().used_bytes(), used);
-}
-
-// Gives a call up once it has begun; the server must be done with it soon.
-template <typename Request, typename Response>
-void ExpectToStop(TestServer& server,
-                  grpc::Status (DerivativeStub::*method)(grpc::ClientContext*, const Request&, Response*),
-                  const std::string& fields) {
-  const int64_t used = server.budget().used_bytes();
-  const auto request = Parse<Request>("session: 'sessions/a' pattern_set: 's' " + fields);
-  grpc::ClientContext context;
-  Response response;
-  grpc::Status status;
-  std::jthread caller([&] { status = (server.derivatives.get()->*method)(&context, request, &response); });
-  while (server.budget().used_bytes() == used) std::this_thread::yield();
-  const auto start = std::chrono::steady_clock::now();
-  context.TryCancel();
-  while (server.budget().used_bytes() != used) std::this_thread::yield();
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
-  caller.join();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
-}
-
-TEST(DerivativeLimitsTest, WorkThatItsCallerGivesUpStops) {
-  TestServer server;
-  std::string layers;
-  for (int i = 0; i < 3; ++i) layers += "hidden_layers { unit_count: 200 } ";
-  Create(server, "a", absl::StrCat("input_unit_count: 500 ", layers, "output_unit_count: 1 task: 1"));
-  v1::AppendPatternsRequest append;
-  append.set_session("sessions/a");
-  append.set_pattern_set("s");
-  FillPatterns(append.mutable_patterns(), 65'536, 500);
-  ASSERT_EQ(Exchange(server.patterns, &PatternStub::AppendPatterns, {append}).responses.at(0).status().code(), 0);
-  // 65,536 patterns x 180,000 weights x 36 and more: most of a minute at 10^10 multiply-adds a second.
-  ExpectToStop(server, &DerivativeStub::ComputeHessianVectorProduct, "random_directions { count: 8 }");
-  ExpectToStop(server, &DerivativeStub::ComputeHessian, "diagonal: true");
-  ExpectToStop(server, &DerivativeStub::ComputeDirectionalDerivatives, "random_direction_seed: 1 order: 16");
 }
 
 // They may last as long as streams, and must leave threads for other calls.

@@ -260,7 +260,31 @@ TEST_F(DerivativeServiceTest, AStoredSetAndTheSamePatternsGiveTheSameBits) {
 TEST_F(DerivativeServiceTest, APinnedVersionIsAnsweredAfterNewerOnes) {
   const auto products = Products("gradient_direction: true", {});
   const Vector hessian = Hessian(""), line = Line("order: 4 gradient_direction: true");
+  const auto trace = [&](const std::string& version) {
+    const std::string pattern =
+        "patterns { inputs { row_count: 1 column_count: 2 values: [1, 2] } targets { row_count: 1 "
+        "column_count: 3 values: [1, 0, 2] } } ";
+    return Must(server_.derivatives, &DerivativeStub::TraceBackpropagation,
+                Of<v1::TraceBackpropagationRequest>(pattern + version))
+        .DebugString();
+  };
+  const auto layers = [&](const std::string& version) {
+    v1::StreamHessianVectorProductRequest request;
+    *request.mutable_request() =
+        Of<v1::ComputeHessianVectorProductRequest>("pattern_set: 's' gradient_direction: true " + version);
+    std::string text;
+    for (const auto& layer :
+         Collect(server_.derivatives, &DerivativeStub::StreamHessianVectorProduct, request).responses) {
+      text += layer.DebugString();
+    }
+    return text;
+  };
+  const std::string traced = trace(""), streamed = layers("");
   GradientAt(SomeDirection(), 1);
+  EXPECT_EQ(trace("model_version: 0"), traced);
+  EXPECT_NE(trace(""), traced);
+  EXPECT_EQ(layers("model_version: 0"), streamed);
+  EXPECT_NE(layers(""), streamed);
   EXPECT_EQ(Products("model_version: 0 gradient_direction: true", {}).DebugString(), products.DebugString());
   EXPECT_EQ(Hessian("model_version: 0"), hessian);
   EXPECT_EQ(Line("model_version: 0 order: 4 gradient_direction: true"), line);

@@ -16,7 +16,6 @@ using testing::ElementsAre;
 
 constexpr char kTiny[] = "input_unit_count: 1 output_unit_count: 1 task: 1";
 
-// [row_count x column_count] of ones, in bytes.
 RpcError AppendOf(TestServer& server, const std::string& session, int row_count, int inputs, int targets) {
   v1::AppendPatternsRequest request;
   request.set_session("sessions/" + session);

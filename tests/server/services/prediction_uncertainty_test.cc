@@ -70,6 +70,15 @@ TEST_F(PredictionUncertaintyTest, SetAndPriorAreThoseAskedFor) {
   EXPECT_NEAR(prediction.standard_deviations().double_values(0), ClosedForm(4, 0.25, 2), 1e-12);
 }
 
+TEST_F(PredictionUncertaintyTest, VersionIsTheOneAskedFor) {
+  const auto pinned = Predict("with_uncertainty: true");
+  Must(server_.sessions, &SessionStub::SetParameters,
+       "name: 'sessions/r' parameters { layers { weights { row_count: 1 column_count: 1 values: 7 } biases { "
+       "row_count: 1 column_count: 1 values: 1 } } }");
+  EXPECT_EQ(Predict("with_uncertainty: true model_version: 0").DebugString(), pinned.DebugString());
+  EXPECT_NE(Predict("with_uncertainty: true").DebugString(), pinned.DebugString());
+}
+
 TEST_F(PredictionUncertaintyTest, OutputsAreTheSameWithAndWithout) {
   auto with = Predict("with_uncertainty: true");
   const auto without = Predict("");
