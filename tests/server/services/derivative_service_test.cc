@@ -272,19 +272,17 @@ TEST_F(DerivativeServiceTest, APinnedVersionIsAnsweredAfterNewerOnes) {
     v1::StreamHessianVectorProductRequest request;
     *request.mutable_request() =
         Of<v1::ComputeHessianVectorProductRequest>("pattern_set: 's' gradient_direction: true " + version);
+    const auto streamed = Collect(server_.derivatives, &DerivativeStub::StreamHessianVectorProduct, request);
     std::string text;
-    for (const auto& layer :
-         Collect(server_.derivatives, &DerivativeStub::StreamHessianVectorProduct, request).responses) {
-      text += layer.DebugString();
-    }
+    for (const auto& layer : streamed.responses) text += layer.DebugString();
     return text;
   };
-  const std::string traced = trace(""), streamed = layers("");
+  const std::string traced = trace(""), in_layers = layers("");
   GradientAt(SomeDirection(), 1);
   EXPECT_EQ(trace("model_version: 0"), traced);
   EXPECT_NE(trace(""), traced);
-  EXPECT_EQ(layers("model_version: 0"), streamed);
-  EXPECT_NE(layers(""), streamed);
+  EXPECT_EQ(layers("model_version: 0"), in_layers);
+  EXPECT_NE(layers(""), in_layers);
   EXPECT_EQ(Products("model_version: 0 gradient_direction: true", {}).DebugString(), products.DebugString());
   EXPECT_EQ(Hessian("model_version: 0"), hessian);
   EXPECT_EQ(Line("model_version: 0 order: 4 gradient_direction: true"), line);
