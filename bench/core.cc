@@ -88,6 +88,8 @@ int Main(const Flags& flags) {
   AddStepRow<float>(flags, {.layers = {784, 128, 10}, .batch_size = 256}, 0.78, &rows);
   AddStepRow<float>(flags, {.layers = {784, 128, 10}, .batch_size = 32}, 0.75, &rows);
   AddStepRow<double>(flags, deep, 0.85, &rows);
+  AddThreadRow(flags, {.layers = {784, 128, 10}, .batch_size = 32}, &rows);
+  AddThreadRow(flags, {.layers = {784, 300, 10}, .batch_size = 32}, &rows);
   AddThreadRow(flags, {.layers = {784, 300, 10}, .batch_size = 256}, &rows);
   AddThreadRow(flags, {.layers = {784, 512, 512, 10}, .batch_size = 1024}, &rows);
   AddDenormalRow(flags, {.layers = {784, 128, 10}, .batch_size = 32}, &rows);

@@ -25,13 +25,13 @@ template <typename Vector>
 __attribute__((always_inline)) inline double FlopRate() {
   Vector sums[kSums] = {}, factor = Vector{} + 1, term = Vector{} + 1e-9F;
   // The empty assembler statements keep the compiler from computing any of it in advance.
-  asm volatile("" : "+x"(factor), "+x"(term));
+  asm volatile("" : "+v"(factor), "+v"(term));
   const Stopwatch watch;
   for (int64_t round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
     for (Vector& sum : sums) {
       sum = sum * factor + term;
-      asm volatile("" : "+x"(sum));
+      asm volatile("" : "+v"(sum));
     }
   }
   const int64_t lanes = sizeof(Vector) / sizeof(sums[0][0]);
@@ -44,6 +44,11 @@ __attribute__((target("avx2,fma"))) double FlopRateOfAvx2() {
 }
 
 template <typename Scalar>
+__attribute__((target("avx512f,prefer-vector-width=512"))) double FlopRateOfAvx512() {
+  return FlopRate<typename Simd<Scalar, 64>::Vector>();
+}
+
+template <typename Scalar>
 double FlopRateOfSse2() {
   return FlopRate<typename Simd<Scalar, 16>::Vector>();
 }
@@ -53,8 +58,9 @@ double FlopRateOfSse2() {
 template <typename Scalar>
 double FlopRoof() {
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool v4 = __builtin_cpu_supports("avx512f");
   double best = 0;
-  for (int i = 0; i < 5; ++i) best = std::max(best, v3 ? FlopRateOfAvx2<Scalar>() : FlopRateOfSse2<Scalar>());
+  for (int i = 0; i < 5; ++i) best = std::max(best, v4 ? FlopRateOfAvx512<Scalar>() : v3 ? FlopRateOfAvx2<Scalar>() : FlopRateOfSse2<Scalar>());
   return best;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -22,7 +23,7 @@ constexpr int64_t kMinSliceWork = 1'000'000;
 constexpr int64_t kMinSlicePatterns = 16, kMaxSlicePatterns = 64;
 constexpr int64_t kMinPartWork = 1'000'000;
 constexpr int64_t kPartInputs = 16;  // Parts are multiples of it: the columns of a product's tile.
-constexpr int64_t kMaxSlices = 16;
+constexpr int64_t kMaxSlices = 16;  // A power of two.
 // Patterns that are predicted at once: what one layer leaves behind is in the cache when the next one reads it.
 constexpr int64_t kPredictedPatterns = 64;
 
@@ -31,10 +32,15 @@ int64_t ChunkCapacity(const NetworkSpec& spec, int64_t pattern_count) {
   return std::clamp<int64_t>(std::min(by_memory, pattern_count), 1, kMaxPatternsAtOnce);
 }
 
+// At most `count` pieces of work, so many that two or four workers get equal shares.
+int64_t EvenCount(int64_t count) {
+  return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::clamp<int64_t>(count, 1, kMaxSlices))));
+}
+
 int64_t SliceCount(const NetworkSpec& spec, int64_t n) {
   // Long slices read the weights less often; there should be a few of them all the same.
   const int64_t patterns = std::clamp<int64_t>(n / 4, kMinSlicePatterns, kMaxSlicePatterns);
-  return std::clamp<int64_t>(std::min(n * spec.parameter_count() / kMinSliceWork, n / patterns), 1, kMaxSlices);
+  return EvenCount(std::min(n * spec.parameter_count() / kMinSliceWork, n / patterns));
 }
 
 }  // namespace
@@ -152,7 +158,7 @@ void BatchComputation<Scalar>::CutGradient(int64_t n) {
   parts_.clear();
   for (int layer = 1; layer <= spec_.layer_count(); ++layer) {
     const int64_t inputs = spec_.unit_count(layer - 1);
-    const int64_t count = std::clamp<int64_t>(n * inputs * spec_.unit_count(layer) / kMinPartWork, 1, kMaxSlices);
+    const int64_t count = EvenCount(n * inputs * spec_.unit_count(layer) / kMinPartWork);
     const int64_t tiles = (inputs + kPartInputs - 1) / kPartInputs;
     const int64_t width = (tiles + count - 1) / count * kPartInputs;
     for (int64_t first = 0; first < inputs; first += width) {

@@ -7,7 +7,9 @@
 
 // Vectors as wide as the instructions that this file is compiled for have them. GCC's vector extension becomes fused
 // multiply-adds where there are such.
-#ifdef __AVX__
+#if defined(__AVX512F__)
+#define BACKPROP_VECTOR_BYTES 64
+#elif defined(__AVX__)
 #define BACKPROP_VECTOR_BYTES 32
 #else
 #define BACKPROP_VECTOR_BYTES 16
@@ -26,11 +28,14 @@ struct Simd {
   static void Store(Scalar* to, Vector v) { *reinterpret_cast<Unaligned*>(to) = v; }
 };
 
-// A tile is kTileRows x kTileColumns results: of the 16 registers 12 are sums, as many as keep two pipelines of fused
-// multiply-adds of four cycles busy.
+// A tile is kTileRows x kTileVectors vectors of results: of 16 registers 12 are sums, of the 32 of AVX-512 24, more than
+// keep two pipelines of fused multiply-adds of four cycles busy.
+#ifdef __AVX512F__
+inline constexpr int kTileRows = 12;
+#else
 inline constexpr int kTileRows = 6;
-template <typename Scalar>
-inline constexpr int kTileColumns = 2 * Simd<Scalar>::kLanes;
+#endif
+inline constexpr int kTileVectors = 2;
 
 // The left operand of a product: element (row, k) of the tile whose first row is t * kTileRows stands at
 // data[t * tile_stride + row * row_stride + k * depth_stride].
@@ -73,31 +78,30 @@ struct Ascend {
   }
 };
 
-// Hands `result` the sums of a tile, c = a b. a [rows x depth], b [depth x kTileColumns] row by row without gaps, c
-// [rows x kTileColumns] with its rows `c_stride` apart.
-template <typename Scalar, int rows, typename Result>
+// Hands `result` the sums of a tile of `rows` rows and `vectors` vectors of columns, c = a b. a [rows x depth], b [depth x
+// columns] row by row without gaps, c [rows x columns] with its rows `c_stride` apart.
+template <typename Scalar, int rows, int vectors, typename Result>
 void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, const Scalar* b, Result* result, Scalar* c, int64_t c_stride) {
   using S = Simd<Scalar>;
   // c comes from afar, in time for the end.
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int row = 0; row < rows; ++row) __builtin_prefetch(c + row * c_stride, /*rw=*/1);
-  typename S::Vector sums[rows][2] = {};
+  typename S::Vector sums[rows][vectors] = {};
   // Unrolled, so that the end of so short a loop is foreseen.
 #pragma GCC unroll 8
-  for (int64_t k = 0; k < depth; ++k, a.data += a.depth_stride, b += 2 * S::kLanes) {
-    const auto b0 = S::Load(b), b1 = S::Load(b + S::kLanes);
-#pragma GCC unroll 8
+  for (int64_t k = 0; k < depth; ++k, a.data += a.depth_stride, b += vectors * S::kLanes) {
+#pragma GCC unroll 16
     for (int row = 0; row < rows; ++row) {
       const Scalar x = a.data[row * a.row_stride];
-      sums[row][0] += x * b0;
-      sums[row][1] += x * b1;
+#pragma GCC unroll 2
+      for (int i = 0; i < vectors; ++i) sums[row][i] += x * S::Load(b + i * S::kLanes);
     }
   }
   Result own = *result;  // For all that the compiler knows, c might be in *result.
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int row = 0; row < rows; ++row, c += c_stride) {
-    own(sums[row][0], c);
-    own(sums[row][1], c + S::kLanes);
+#pragma GCC unroll 2
+    for (int i = 0; i < vectors; ++i) own(sums[row][i], c + i * S::kLanes);
   }
   *result = own;
 }
@@ -107,7 +111,7 @@ template <typename Scalar, int block, int... lanes>
 __attribute__((always_inline)) inline void ExchangeBlocks(typename Simd<Scalar>::Vector* rows,
                                                           std::integer_sequence<int, lanes...> sequence) {
   constexpr int kLanes = sizeof...(lanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) {
     if (i & block) continue;
     const auto a = rows[i], b = rows[i + block];
@@ -123,10 +127,10 @@ __attribute__((always_inline)) inline void TransposeTile(const Scalar* from, int
                                                          int64_t to_stride) {
   using S = Simd<Scalar>;
   typename S::Vector rows[S::kLanes];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < S::kLanes; ++i) rows[i] = S::Load(from + i * from_stride);
   ExchangeBlocks<Scalar, S::kLanes / 2>(rows, std::make_integer_sequence<int, S::kLanes>());
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < S::kLanes; ++i)
     S::Store(to + i * to_stride, add ? S::Load(to + i * to_stride) + rows[i] : rows[i]);
 }

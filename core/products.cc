@@ -4,8 +4,8 @@
 
 #include "core/product_tile.h"
 
-// A product is made panel by panel: kTileColumns columns of the right operand are copied into one run of memory, and
-// all rows of the left operand go past a few of them, kTileRows at a time. It beats a general matrix product here for
+// A product is made panel by panel: as many columns of the right operand as a tile has are copied into one run of memory,
+// and all rows of the left operand go past a few of them, kTileRows at a time. It beats a general matrix product here for
 // three reasons: the weights, which are large, are read where they are; a part of a product costs only that part; and
 // nothing is allocated. bench/README.md has the numbers.
 
@@ -19,36 +19,23 @@ constexpr int64_t kPanelsColumns = 32;
 // Units whose weighted sums are made in one go.
 constexpr int64_t kPanelUnits = 512;
 
-// Columns of the right operand, panel by panel.
+// Columns of the right operand, panel by panel. The last panel is one vector wide if that is enough.
 template <typename Scalar>
 class Panels {
  public:
-  static constexpr int kColumns = kTileColumns<Scalar>;
-
-  // Rows [depth x column_count] that are `stride` apart; what is missing of kColumns counts as 0.
+  // Rows [depth x column_count] that are `stride` apart; what is missing of a panel counts as 0.
   void CopyRows(const Scalar* from, int64_t stride, int64_t depth, int64_t column_count) {
-    using S = Simd<Scalar>;
     SetShape(depth, column_count);
     for (int64_t j = 0; j < column_count; j += kColumns) {
-      const int64_t width = std::min<int64_t>(kColumns, column_count - j);
-      const Scalar* row = from + j;
-      Scalar* to = panel(j);
-      for (int64_t k = 0; k < depth; ++k, row += stride, to += kColumns) {
-        if (width == kColumns) {
-          S::Store(to, S::Load(row));
-          S::Store(to + S::kLanes, S::Load(row + S::kLanes));
-        } else {
-          std::copy_n(row, width, to);
-          std::fill(to + width, to + kColumns, Scalar(0));
-        }
-      }
+      ColumnsAt(j) == kColumns ? CopyRows<kColumns>(from + j, stride, Width(j), panel(j))
+                               : CopyRows<kLanes>(from + j, stride, Width(j), panel(j));
     }
   }
   // The same from columns that are `stride` apart.
   void CopyColumns(const Scalar* from, int64_t stride, int64_t depth, int64_t column_count) {
     SetShape(depth, column_count);
     for (int64_t j = 0; j < column_count; j += kColumns) {
-      CopyColumns(from + j * stride, stride, std::min<int64_t>(kColumns, column_count - j), panel(j));
+      CopyColumns(from + j * stride, stride, Width(j), ColumnsAt(j), panel(j));
     }
   }
 
@@ -59,14 +46,14 @@ class Panels {
     for (int64_t row = 0; row < row_count; row += kTileRows, a.data += a.tile_stride, c += kTileRows * c_stride) {
       const auto rows = static_cast<int>(std::min<int64_t>(kTileRows, row_count - row));
       for (int64_t j = 0; j < column_count_; j += kColumns) {
-        const int64_t width = std::min<int64_t>(kColumns, column_count_ - j);
-        if (width == kColumns) {
-          Tile(rows, a, panel(j), result, c + j, c_stride);
+        const int64_t width = Width(j);
+        if (width == ColumnsAt(j)) {
+          Tile(rows, a, j, result, c + j, c_stride);
           continue;
         }
         Scalar tile[kTileRows * kColumns];
         Assign<Scalar> assign;
-        Tile(rows, a, panel(j), &assign, tile, kColumns);
+        Tile(rows, a, j, &assign, tile, kColumns);
         for (int i = 0; i < rows; ++i) {
           for (int64_t k = 0; k < width; ++k) (*result)(tile[i * kColumns + k], c + i * c_stride + j + k);
         }
@@ -75,45 +62,58 @@ class Panels {
   }
 
  private:
+  static constexpr int kLanes = Simd<Scalar>::kLanes, kColumns = kTileVectors * kLanes;
+
   void SetShape(int64_t depth, int64_t column_count) {
     depth_ = depth;
     column_count_ = column_count;
   }
-  // That of column j and the next ones.
+  // The panel of column j and the next ones, how many of them there are, and for how many it has room.
   Scalar* panel(int64_t j) { return data_ + j * depth_; }
   const Scalar* panel(int64_t j) const { return data_ + j * depth_; }
+  int64_t Width(int64_t j) const { return std::min<int64_t>(kColumns, column_count_ - j); }
+  int ColumnsAt(int64_t j) const { return column_count_ - j > kLanes ? kColumns : kLanes; }
 
-  void CopyColumns(const Scalar* from, int64_t stride, int64_t width, Scalar* to) {
-    constexpr int kLanes = Simd<Scalar>::kLanes;
-    int64_t k = 0;
-    if (width == kColumns) {
-      for (; k + kLanes <= depth_; k += kLanes) {
-        TransposeTile(from + k, stride, false, to + k * kColumns, kColumns);
-        TransposeTile(from + k + kLanes * stride, stride, false, to + k * kColumns + kLanes, kColumns);
+  template <int columns>
+  void CopyRows(const Scalar* from, int64_t stride, int64_t width, Scalar* to) {
+    using S = Simd<Scalar>;
+    for (int64_t k = 0; k < depth_; ++k, from += stride, to += columns) {
+      if (width == columns) {
+        for (int lane = 0; lane < columns; lane += kLanes) S::Store(to + lane, S::Load(from + lane));
+      } else {
+        std::copy_n(from, width, to);
+        std::fill(to + width, to + columns, Scalar(0));
       }
-    }
-    for (; k < depth_; ++k) {
-      for (int j = 0; j < kColumns; ++j) to[k * kColumns + j] = j < width ? from[k + j * stride] : Scalar(0);
     }
   }
 
-  template <typename Result>
-  void Tile(int rows, const LeftOperand<Scalar>& a, const Scalar* b, Result* result, Scalar* c,
-            int64_t c_stride) const {
-    switch (rows) {
-      case 1:
-        return MultiplyTile<Scalar, 1>(depth_, a, b, result, c, c_stride);
-      case 2:
-        return MultiplyTile<Scalar, 2>(depth_, a, b, result, c, c_stride);
-      case 3:
-        return MultiplyTile<Scalar, 3>(depth_, a, b, result, c, c_stride);
-      case 4:
-        return MultiplyTile<Scalar, 4>(depth_, a, b, result, c, c_stride);
-      case 5:
-        return MultiplyTile<Scalar, 5>(depth_, a, b, result, c, c_stride);
-      default:
-        return MultiplyTile<Scalar, 6>(depth_, a, b, result, c, c_stride);
+  void CopyColumns(const Scalar* from, int64_t stride, int64_t width, int64_t columns, Scalar* to) {
+    int64_t k = 0;
+    if (width == columns) {
+      for (; k + kLanes <= depth_; k += kLanes) {
+        for (int64_t j = 0; j < columns; j += kLanes) {
+          TransposeTile(from + k + j * stride, stride, false, to + k * columns + j, columns);
+        }
+      }
     }
+    for (; k < depth_; ++k) {
+      for (int64_t j = 0; j < columns; ++j) to[k * columns + j] = j < width ? from[k + j * stride] : Scalar(0);
+    }
+  }
+
+  // The product of `rows` rows and the panel of column j.
+  template <typename Result>
+  void Tile(int rows, const LeftOperand<Scalar>& a, int64_t j, Result* result, Scalar* c, int64_t c_stride) const {
+    constexpr auto kRowCounts = std::make_integer_sequence<int, kTileRows>();
+    ColumnsAt(j) == kColumns ? TileOf<kTileVectors>(kRowCounts, rows, a, panel(j), result, c, c_stride)
+                             : TileOf<1>(kRowCounts, rows, a, panel(j), result, c, c_stride);
+  }
+  // The MultiplyTile that was made for so many rows.
+  template <int vectors, int... less, typename Result>
+  void TileOf(std::integer_sequence<int, less...>, int rows, const LeftOperand<Scalar>& a, const Scalar* b,
+              Result* result, Scalar* c, int64_t c_stride) const {
+    (void)((rows == less + 1 && (MultiplyTile<Scalar, less + 1, vectors>(depth_, a, b, result, c, c_stride), true)) ||
+           ...);
   }
 
   alignas(64) Scalar data_[kPanelDepth * kPanelsColumns];
@@ -156,8 +156,8 @@ void TransposeInto(const Scalar* from, int64_t unit_count, int64_t pattern_count
                    int64_t stride) {
   constexpr int kLanes = Simd<Scalar>::kLanes;
   int64_t i = 0;
-  for (; i + kLanes <= unit_count && pattern_count == kPanelsColumns; i += kLanes) {
-    for (int64_t t = 0; t < kPanelsColumns; t += kLanes) {
+  for (; i + kLanes <= unit_count && pattern_count % kLanes == 0; i += kLanes) {
+    for (int64_t t = 0; t < pattern_count; t += kLanes) {
       TransposeTile(from + i * kPanelsColumns + t, kPanelsColumns, add, to + t * stride + i, stride);
     }
   }
