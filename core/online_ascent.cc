@@ -7,6 +7,7 @@
 #include "core/activation.h"
 #include "core/output_layer.h"
 #include "core/product_tile.h"
+#include "core/products.h"
 
 // Legend. w: weights [unit x input], h: activations of the layer below [input], s: weighted sums, d: error signals
 // d log L / d s [unit]. A matrix of one column is the one pattern.
@@ -86,7 +87,8 @@ bool OnlineAscent<Scalar>::Serves(const TrainingOptions& options) {
 
 template <typename Scalar>
 int64_t OnlineAscent<Scalar>::WorkspaceBytes(const NetworkSpec& spec) {
-  return (4 * spec.total_unit_count() + spec.output_unit_count()) * int64_t{sizeof(Scalar)};
+  const int64_t block = PatternBlock<Scalar>::Serves(spec) ? PatternBlock<Scalar>::WorkspaceBytes(spec) : 0;
+  return block + (4 * spec.total_unit_count() + spec.output_unit_count()) * int64_t{sizeof(Scalar)};
 }
 
 template <typename Scalar>
@@ -98,25 +100,66 @@ OnlineAscent<Scalar>::OnlineAscent(NetworkSpec spec, Scalings scalings)
       pattern.steps.emplace_back(spec_.unit_count(layer));
     }
   }
+  if (PatternBlock<Scalar>::Serves(spec_)) block_.emplace(spec_);
 }
 
 template <typename Scalar>
-double OnlineAscent<Scalar>::Learn(const TrainingOptions& options, double step_size, const Scalar* x,
-                                   const Scalar* target, Scalar weight, Parameters<Scalar>* parameters,
-                                   Measures* measures) {
-  now_->h[0] = Eigen::Map<const Vector<Scalar>>(x, now_->h[0].size());
-  target_ = Eigen::Map<const Vector<Scalar>>(target, target_.size());
-  if (!scalings_.input.is_identity()) scalings_.input.Apply<Scalar>(now_->h[0]);
+bool OnlineAscent<Scalar>::BeginBlock(std::span<const PatternView<Scalar>> patterns,
+                                      const Parameters<Scalar>& parameters) {
+  const auto n = std::ssize(patterns);
+  if (!block_ || n < kFewPatterns) return false;
+  Matrix<Scalar>& x = block_->inputs();
+  for (int64_t t = 0; t < n; ++t) std::copy_n(patterns[t].inputs, x.rows(), x.col(t).data());
+  scalings_.input.Apply<Scalar>(x.leftCols(n));
+  return block_->Begin(n, parameters);
+}
+
+template <typename Scalar>
+int64_t OnlineAscent<Scalar>::Learn(const TrainingOptions& options, double step_size,
+                                    std::span<const PatternView<Scalar>> patterns, Parameters<Scalar>* parameters,
+                                    Measures* measures, double* norm_sum) {
+  if (block_) Finish(parameters);
+  const bool in_block = BeginBlock(patterns, *parameters);
+  int64_t t = 0;
+  for (; t < std::ssize(patterns); ++t) {
+    double squared_input;
+    if (in_block) {
+      block_->WeightedSums(t, &now_->h[1]);
+      squared_input = block_->SquaredInput(t);
+    } else {
+      Vector<Scalar>& x = now_->h[0];
+      x = Eigen::Map<const Vector<Scalar>>(patterns[t].inputs, x.size());
+      if (!scalings_.input.is_identity()) scalings_.input.Apply<Scalar>(x);
+      squared_input = x.template cast<double>().squaredNorm() + 1;
+      Step(1, x, &now_->h[1], parameters);
+    }
+    const double norm = LearnOne(options, step_size, patterns[t], squared_input, parameters, measures);
+    if (!std::isfinite(norm)) break;
+    if (in_block) block_->Take(t, before_->steps[1]);
+    *norm_sum += norm;
+  }
+  if (in_block) {
+    block_->Finish(t, parameters);
+    Finish(/*first=*/2, parameters);
+  }
+  return t;
+}
+
+template <typename Scalar>
+double OnlineAscent<Scalar>::LearnOne(const TrainingOptions& options, double step_size,
+                                      const PatternView<Scalar>& pattern, double squared_input,
+                                      Parameters<Scalar>* parameters, Measures* measures) {
+  target_ = Eigen::Map<const Vector<Scalar>>(pattern.targets, target_.size());
   if (!scalings_.target.is_identity()) scalings_.target.Apply<Scalar>(target_);
   Forward(parameters);
   Vector<Scalar>& y = now_->h.back();
   Eigen::Matrix<Scalar, 1, 1> log_likelihood;
   ActivateOutputs<Scalar>(spec_.task(), y, target_, log_likelihood);
   OutputErrorSignals<Scalar>(y, target_, now_->steps.back());
-  now_->steps.back() *= weight;
+  now_->steps.back() *= pattern.weight;
   SendBack(*parameters);
-  const double scale = ReductionScale(options.reduction, double{weight});
-  const double norm = scale * std::sqrt(SquaredNorm());
+  const double scale = ReductionScale(options.reduction, double{pattern.weight});
+  const double norm = scale * std::sqrt(SquaredNorm(squared_input));
   if (!std::isfinite(norm) || !std::isfinite(log_likelihood(0))) return std::nan("");
   const double limit = options.gradient_norm_limit;
   const double limited = limit > 0 && norm > limit ? limit / norm : 1;
@@ -125,7 +168,7 @@ double OnlineAscent<Scalar>::Learn(const TrainingOptions& options, double step_s
   for (int layer = 1; layer <= spec_.layer_count(); ++layer) {
     now_->steps[layer] = (now_->steps[layer].template cast<double>() * e).template cast<Scalar>();
   }
-  const Eigen::Matrix<Scalar, 1, 1> weights(weight);
+  const Eigen::Matrix<Scalar, 1, 1> weights(pattern.weight);
   AddMeasures<Scalar>(spec_.task(), y, target_, log_likelihood, weights, scalings_.target.scale, measures);
   std::swap(now_, before_);
   pending_ = true;
@@ -153,7 +196,7 @@ void OnlineAscent<Scalar>::Forward(Parameters<Scalar>* parameters) {
   for (int layer = 1; layer <= spec_.layer_count(); ++layer) {
     Vector<Scalar>& s = now_->h[layer];
     // w_ij += e d_i h_j (15) of the pattern before, where that is pending, then s_i = sum_j w_ij h_j (7), (12).
-    Step(layer, now_->h[layer - 1], &s, parameters);
+    if (layer > 1) Step(layer, now_->h[layer - 1], &s, parameters);
     if (layer < spec_.layer_count()) ActivateValues(spec_.activation(layer), s);  // h_i = f(s_i) (12)
   }
   pending_ = false;
@@ -173,9 +216,15 @@ void OnlineAscent<Scalar>::SendBack(const Parameters<Scalar>& parameters) {
 }
 
 template <typename Scalar>
-double OnlineAscent<Scalar>::SquaredNorm() const {
-  double sum = 0;
-  for (int layer = 1; layer <= spec_.layer_count(); ++layer) {
+double OnlineAscent<Scalar>::SquaredNorm(double squared_input) const {
+  double sum = SquaredNormOf(now_->steps[1]) * squared_input;
+  for (int layer = 2; layer <= spec_.layer_count(); ++layer) {
+    sum += SquaredNormOf(now_->steps[layer]) * (1 + SquaredNormOf(now_->h[layer - 1]));
+  }
+  if (std::isfinite(sum)) return sum;
+  // Squares may be beyond Scalar's range where the gradient is not.
+  sum = now_->steps[1].template cast<double>().squaredNorm() * squared_input;
+  for (int layer = 2; layer <= spec_.layer_count(); ++layer) {
     const auto d = now_->steps[layer].template cast<double>(), h = now_->h[layer - 1].template cast<double>();
     sum += d.squaredNorm() * (1 + h.squaredNorm());
   }
@@ -184,8 +233,13 @@ double OnlineAscent<Scalar>::SquaredNorm() const {
 
 template <typename Scalar>
 void OnlineAscent<Scalar>::Finish(Parameters<Scalar>* parameters) {
+  Finish(/*first=*/1, parameters);
+}
+
+template <typename Scalar>
+void OnlineAscent<Scalar>::Finish(int first, Parameters<Scalar>* parameters) {
   if (!pending_) return;
-  for (int layer = 1; layer <= spec_.layer_count(); ++layer) {
+  for (int layer = first; layer <= spec_.layer_count(); ++layer) {
     Step(layer, before_->h[layer - 1], &now_->h[layer], parameters);  // Whose weighted sums are not needed.
   }
   pending_ = false;

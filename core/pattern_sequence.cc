@@ -80,7 +80,7 @@ void PatternSequence<Scalar>::Gather(std::span<const int32_t> indices, Columns<S
                                      Eigen::Ref<RowVector<Scalar>> weights) const {
   for (size_t i = 0; i < indices.size(); ++i) {
     if (i + 2 < indices.size()) Prefetch(indices[i + 2]);
-    const View pattern = (*this)[indices[i]];
+    const PatternView<Scalar> pattern = (*this)[indices[i]];
     std::copy_n(pattern.inputs, input_count_, inputs.col(i).data());
     std::copy_n(pattern.targets, target_count_, targets.col(i).data());
     weights(i) = pattern.weight;
@@ -88,7 +88,7 @@ void PatternSequence<Scalar>::Gather(std::span<const int32_t> indices, Columns<S
 }
 
 template <typename Scalar>
-auto PatternSequence<Scalar>::operator[](int64_t index) const -> View {
+PatternView<Scalar> PatternSequence<Scalar>::operator[](int64_t index) const {
   const Chunk& chunk = *chunks_[index >> chunk_shift_];
   const int64_t column = index & (chunk_capacity_ - 1);
   return {.inputs = chunk.inputs.data() + column * input_count_,
@@ -99,7 +99,7 @@ auto PatternSequence<Scalar>::operator[](int64_t index) const -> View {
 template <typename Scalar>
 void PatternSequence<Scalar>::Prefetch(int64_t index) const {
   constexpr int64_t kLine = 64 / sizeof(Scalar), kMostLines = 64;
-  const View pattern = (*this)[index];
+  const PatternView<Scalar> pattern = (*this)[index];
   for (int64_t i = 0; i < std::min<int64_t>(input_count_, kMostLines * kLine); i += kLine) {
     __builtin_prefetch(pattern.inputs + i);
   }

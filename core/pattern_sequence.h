@@ -37,12 +37,7 @@ class PatternSequence {
               Eigen::Ref<RowVector<Scalar>> weights) const;
 
   // One pattern where it is stored, valid as long as this or a copy of it is.
-  struct View {
-    const Scalar* inputs;   // [input_count]
-    const Scalar* targets;  // [target_count]
-    Scalar weight;
-  };
-  View operator[](int64_t index) const;
+  PatternView<Scalar> operator[](int64_t index) const;
   // Has the caches fetch the pattern at `index`, for which no hardware could foresee the need.
   void Prefetch(int64_t index) const;
 

@@ -1,4 +1,4 @@
-// A batch of patterns as a value.
+// A batch of patterns as a value, and one pattern where it is stored.
 #pragma once
 
 #include "core/matrix.h"
@@ -20,6 +20,14 @@ struct Patterns {
   bool operator==(const Patterns& other) const {
     return SameMatrix(inputs, other.inputs) && SameMatrix(targets, other.targets) && SameMatrix(weights, other.weights);
   }
+};
+
+// Valid as long as what it was taken from.
+template <typename Scalar>
+struct PatternView {
+  const Scalar* inputs;   // [input_unit_count]
+  const Scalar* targets;  // [output_unit_count]
+  Scalar weight;
 };
 
 }  // namespace backprop

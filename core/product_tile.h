@@ -1,5 +1,5 @@
 // The innermost loops of the matrix products: a tile of results kept in registers, and panels of operands in the order
-// in which tiles read them. For core/products.cc alone.
+// in which tiles read them; and the vectors that they and core/online_ascent.cc are made of.
 #pragma once
 
 #include <cstdint>

@@ -34,7 +34,10 @@ Trainer<Scalar>::Trainer(TrainingTask<Scalar> task, TrainerState<Scalar> state)
                                                 : std::min<int64_t>(task_.options.batch_size, task_.patterns.count())),
       computation_(task_.spec, task_.scalings),
       state_(std::move(state)) {
-  if (OnlineAscent<Scalar>::Serves(task_.options)) online_.emplace(task_.spec, task_.scalings);
+  if (OnlineAscent<Scalar>::Serves(task_.options)) {
+    online_.emplace(task_.spec, task_.scalings);
+    views_.reserve(online_->block_size());
+  }
   if (TrainsOnWholeSets(task_.options.optimizer)) iteration_.emplace(task_.spec, task_.options);
   ShuffleOrder();
 }
@@ -124,26 +127,28 @@ template <typename Scalar>
 auto Trainer<Scalar>::TrainOnline(const StopCheck& stopped) -> Outcome {
   const DenormalsAreZero flush;
   const double step_size = StepSizeOf(task_.options, state_.epoch, task_.epoch_count, state_.plateau);
+  const int64_t begin = state_.position;
   const int64_t count = std::min(std::max<int64_t>(kOnlineWork / task_.spec.parameter_count(), 1),
-                                 task_.patterns.count() - state_.position);
+                                 task_.patterns.count() - begin);
   const auto index = [&](int64_t position) { return order_.empty() ? position : order_[position]; };
   bool diverged = false;
-  int64_t learned = 0;
-  for (; learned < count && !diverged && !stopped(); learned += diverged ? 0 : 1) {
-    if (state_.position + 1 < task_.patterns.count()) task_.patterns.Prefetch(index(state_.position + 1));
-    const auto pattern = task_.patterns[index(state_.position)];
-    const double norm = online_->Learn(task_.options, step_size, pattern.inputs, pattern.targets, pattern.weight,
-                                       &state_.parameters, &state_.measures);
-    diverged = !std::isfinite(norm);
-    if (diverged) continue;
-    state_.gradient_norm_sum += norm;
-    ++state_.batch_count;
-    ++state_.position;
+  while (state_.position < begin + count && !diverged && !stopped()) {
+    const int64_t n = std::min(online_->block_size(), task_.patterns.count() - state_.position);
+    views_.clear();
+    for (int64_t position = state_.position; position < state_.position + n; ++position) {
+      if (position + 1 < task_.patterns.count()) task_.patterns.Prefetch(index(position + 1));
+      views_.push_back(task_.patterns[index(position)]);
+    }
+    const int64_t learned = online_->Learn(task_.options, step_size, views_, &state_.parameters, &state_.measures,
+                                           &state_.gradient_norm_sum);
+    diverged = learned < n;
+    state_.batch_count += learned;
+    state_.position += learned;
   }
   online_->Finish(&state_.parameters);
-  state_.optimizer.step_count += learned;
+  state_.optimizer.step_count += state_.position - begin;
   if (diverged) return Outcome::kDiverged;
-  if (learned == 0) return Outcome::kStopped;
+  if (state_.position == begin) return Outcome::kStopped;
   return state_.position < task_.patterns.count() ? Outcome::kBatchDone : Outcome::kEpochTrained;
 }
 

@@ -108,7 +108,8 @@ class Trainer {
   std::optional<SecondOrderIteration<Scalar>> iteration_;  // With an optimizer that trains on whole sets.
 
   TrainerState<Scalar> state_;
-  std::vector<int32_t> order_;  // The epoch's order of patterns; empty: as stored.
+  std::vector<int32_t> order_;              // The epoch's order of patterns; empty: as stored.
+  std::vector<PatternView<Scalar>> views_;  // What online_ learns from at once.
   EpochResult last_epoch_;
 };
 
