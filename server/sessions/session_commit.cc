@@ -45,7 +45,8 @@ void Session<Scalar>::AddVersions(const SnapshotPtr& next, SessionChange<Scalar>
     if (!kept || snapshot == next) change->snapshots.push_back(snapshot.get());
   }
   for (const int64_t version : kept_versions_) {
-    if (version < list.front()->model_version) change->dropped_versions.push_back(version);
+    const auto has_version = [version](const SnapshotPtr& snapshot) { return snapshot->model_version == version; };
+    if (std::none_of(list.begin(), list.end(), has_version)) change->dropped_versions.push_back(version);
   }
   if (learner_ && !learner_kept_ && change->learner == nullptr) change->learner = &*learner_;
 }
