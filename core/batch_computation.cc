@@ -219,6 +219,7 @@ void BatchComputation<Scalar>::MeasureSlice(const Call& call, PatternRange slice
   auto targets = chunk_->targets.middleCols(slice.begin, slice.count);
   auto log_likelihood = chunk_->log_likelihood.segment(slice.begin, slice.count);
   scalings_.target.Apply<Scalar>(targets);
+  NormalizeTargets<Scalar>(spec_.task(), targets);
   ActivateOutputs<Scalar>(spec_.task(), y, targets, log_likelihood);
   AddMeasures<Scalar>(spec_.task(), y, targets, log_likelihood, chunk_->weights.segment(slice.begin, slice.count),
                       scalings_.target.scale, measures);

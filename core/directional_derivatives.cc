@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/batch_split.h"
+#include "core/output_layer.h"
 #include "core/products.h"
 
 namespace backprop {
@@ -59,6 +60,7 @@ class LineSeries {
     task_.source(begin, n, x.leftCols(n), targets, weights);
     task_.scalings.input.template Apply<Scalar>(x.leftCols(n));
     task_.scalings.target.template Apply<Scalar>(targets);
+    NormalizeTargets<Scalar>(task_.spec.task(), targets);
     int below_order = 0;
     if (inputs_ && order_ > 0) {
       below_order = 1;

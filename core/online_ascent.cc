@@ -151,6 +151,7 @@ double OnlineAscent<Scalar>::LearnOne(const TrainingOptions& options, double ste
                                       Parameters<Scalar>* parameters, Measures* measures) {
   target_ = Eigen::Map<const Vector<Scalar>>(pattern.targets, target_.size());
   if (!scalings_.target.is_identity()) scalings_.target.Apply<Scalar>(target_);
+  NormalizeTargets<Scalar>(spec_.task(), target_);
   Forward(parameters);
   Vector<Scalar>& y = now_->h.back();
   Eigen::Matrix<Scalar, 1, 1> log_likelihood;

@@ -27,6 +27,17 @@ void OutputErrorSignals(const ConstColumns<Scalar>& y, const ConstColumns<Scalar
   error_signals = targets - y;
 }
 
+// Targets of multiway classification become proportions: divided by their sum, which a caller's rounding may leave beside
+// 1, so that y* - y is exact. Those of other tasks stay.
+template <typename Scalar>
+void NormalizeTargets(Task task, Columns<Scalar> targets) {
+  if (task != Task::kMultiwayClassification) return;
+  for (Eigen::Index t = 0; t < targets.cols(); ++t) {
+    const Scalar sum = targets.col(t).sum();
+    if (sum != Scalar(1)) targets.col(t) /= sum;
+  }
+}
+
 // `ds` becomes M ds in place, with M = -d^2 log L / ds ds' = dy / ds at outputs `y`; both
 // [output_unit_count x pattern_count]. M is 1 for linear outputs, y (1 - y) unit by unit for logistic ones (33) and
 // diag(y) - y y' for softmax (40).

@@ -42,6 +42,7 @@ void ForwardChunk(const DerivativeTask<Scalar>& task, int64_t begin, int64_t n, 
   task.source(begin, n, x, targets, weights);
   task.scalings.input.template Apply<Scalar>(x);
   task.scalings.target.template Apply<Scalar>(targets);
+  NormalizeTargets<Scalar>(task.spec.task(), targets);
   Forward(task.spec, task.parameters, n, &chunk->pass);
   ActivateOutputs<Scalar>(task.spec.task(), y, targets, log_likelihood);
   AddMeasures<Scalar>(task.spec.task(), y, targets, log_likelihood, weights, task.scalings.target.scale, measures);

@@ -53,6 +53,7 @@ Trace<Scalar> TraceBackpropagation(const NetworkSpec& spec, const Scalings& scal
   trace.targets = pattern.targets;
   scalings.input.Apply<Scalar>(below);
   scalings.target.Apply<Scalar>(trace.targets);
+  NormalizeTargets<Scalar>(spec.task(), trace.targets);
   for (int layer = 1; layer <= spec.layer_count(); ++layer) {
     LayerTrace<Scalar>& l = trace.layers[layer - 1];
     l.inputs = below;
