@@ -50,8 +50,8 @@ template <typename Scalar>
 auto Session<Scalar>::CreateCopy(const std::string& id, const Session& source, const ChangeRequest& request)
     -> absl::StatusOr<std::shared_ptr<Session>> {
   const SessionEnvironment& environment = source.environment_;
-  // No change comes between the parameters and the patterns that they have learned from.
-  const std::lock_guard lock(source.commit_mutex_);
+  // No change comes between the parameters and the patterns that they have learned from; they are written afterwards.
+  std::unique_lock lock(source.commit_mutex_);
   if (absl::Status status = source.CheckOpen(); !status.ok()) return status;
   SessionDescription description = source.state().description;
   description.id = id;
@@ -72,19 +72,21 @@ auto Session<Scalar>::CreateCopy(const std::string& id, const Session& source, c
     sequences.push_back(*source.pattern_sets_.Get(set.id));
     first.appends.push_back({.pattern_set_key = set.key, .offset = 0, .sequence = &sequences.back()});
   }
-  std::optional<RequestAnswer> answer;
-  Respond(request, {description, snapshot->scalings, 0, first.time, ""}, &answer);
-  if (answer) first.answer = &*answer;
-
   PatternSets<Scalar> sets(description.spec.input_unit_count(), description.spec.output_unit_count(),
                            environment.budget);
   if (absl::Status status = sets.CopyFrom(source.pattern_sets_); !status.ok()) return status;
+  const int64_t next_set_key = source.next_set_key_;
+  lock.unlock();
+
+  std::optional<RequestAnswer> answer;
+  Respond(request, {description, snapshot->scalings, 0, first.time, ""}, &answer);
+  if (answer) first.answer = &*answer;
   absl::StatusOr<std::unique_ptr<SessionLog<Scalar>>> log = environment.store->Create(id, first);
   if (!log.ok()) return log.status();
   std::shared_ptr<Session> copy(
       new Session(std::move(description), std::move(snapshot), *std::move(log), std::move(charge), environment));
   copy->pattern_sets_.TakeFrom(&sets);
-  copy->next_set_key_ = source.next_set_key_;
+  copy->next_set_key_ = next_set_key;
   if (answer) copy->NoteAnswer(*std::move(answer), 1, MemoryCharge(environment.budget));
   return copy;
 }

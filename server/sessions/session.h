@@ -153,7 +153,6 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   // The following are called by the active run's job. Publishes what the run has reached, in memory; the new version.
   // `best`: it is the run's best so far, and kept for as long as the run.
   absl::StatusOr<int64_t> PublishFromRun(const Parameters<Scalar>& parameters, bool best = false);
-  // Whether it is time for a checkpoint.
   bool CheckpointDue() const;
   // Keeps where the run stands, `checkpoint`, or without one that it ended like this; and its reports and the model
   // versions that the store lacks.
@@ -170,8 +169,8 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
                                         std::optional<int64_t> expected_model_version,
                                         const ChangeRequest& request = {});
 
-  // Writes all that the store keeps of it into a new file `path`.
-  absl::Status Export(const std::string& path) const;
+  // Writes all that the store keeps of it into a new file `path`, between other changes.
+  absl::Status Export(const std::string& path);
 
   // Cancels an active training run, giving `reason`, refuses every change from now on, and leaves the store's files.
   void Close(const absl::Status& reason);
@@ -260,6 +259,7 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   // workers at a time, however many callers, and other changes need not wait for it. Taken before commit_mutex_.
   TurnQueue turns_;
 
+  std::mutex export_mutex_;  // Taken before commit_mutex_.
   mutable std::mutex commit_mutex_;
   MemoryCharge charge_ ABSL_GUARDED_BY(commit_mutex_);  // For model versions, learner, description.
   std::unique_ptr<SessionLog<Scalar>> log_ ABSL_GUARDED_BY(commit_mutex_);

@@ -128,8 +128,11 @@ class SessionLog {
   // not what was stored.
   virtual absl::Status ReadPatterns(
       const std::function<absl::Status(int64_t pattern_set_key, const Patterns<Scalar>& patterns)>& visit) = 0;
-  // Writes all that is kept into a new file `path`, for SessionStore::Import.
-  virtual absl::Status Export(const std::string& path) = 0;
+  // Begins to copy all that is kept into the new file `path`, in place of a copy that is under way.
+  virtual absl::Status BeginCopy(const std::string& path) = 0;
+  // Copies the next part; true when nothing is left. The log may be used in between: the copy has what was committed
+  // until its last part. It is for SessionStore::FinishCopy.
+  virtual absl::StatusOr<bool> CopyPart() = 0;
 };
 
 template <typename Scalar>
@@ -181,10 +184,12 @@ class SessionStore {
   virtual absl::Status Delete(const std::string& id, const RequestAnswer* answer) = 0;
   // The answer that a deletion was kept with, if it was under this request id.
   virtual absl::StatusOr<std::optional<RequestAnswer>> FindDeletion(const std::string& request_id) = 0;
-  // A path for SessionLog::Export, where no file is yet, or a file for Import to be filled. FAILED_PRECONDITION, reason
+  // A path for SessionLog::BeginCopy, where no file is yet, or a file for Import to be filled. FAILED_PRECONDITION, reason
   // EPHEMERAL, of a store that keeps no files.
   virtual absl::StatusOr<std::unique_ptr<TransferFile>> NewTransfer() = 0;
-  // Takes over a file of SessionLog::Export under a new id, once all of it is checked. Errors as in Open, and
+  // Makes a whole copy a file for Import, or removes it. Errors as in Open.
+  virtual absl::Status FinishCopy(const std::string& path) = 0;
+  // Takes over such a file under a new id, once all of it is checked. Errors as in Open, and
   // ALREADY_EXISTS.
   virtual absl::Status Import(const std::string& path, const std::string& id) = 0;
   // False when sessions live in memory alone: a log then keeps nothing.

@@ -18,7 +18,8 @@ class EphemeralLog final : public SessionLog<Scalar> {
   absl::Status ReadPatterns(const std::function<absl::Status(int64_t, const Patterns<Scalar>&)>&) override {
     return absl::OkStatus();
   }
-  absl::Status Export(const std::string&) override { return NoFiles(); }
+  absl::Status BeginCopy(const std::string&) override { return NoFiles(); }
+  absl::StatusOr<bool> CopyPart() override { return NoFiles(); }
 };
 
 }  // namespace
@@ -44,6 +45,8 @@ absl::StatusOr<std::optional<RequestAnswer>> EphemeralStore::FindDeletion(const 
 }
 
 absl::StatusOr<std::unique_ptr<TransferFile>> EphemeralStore::NewTransfer() { return NoFiles(); }
+
+absl::Status EphemeralStore::FinishCopy(const std::string&) { return NoFiles(); }
 
 absl::Status EphemeralStore::Import(const std::string&, const std::string&) { return NoFiles(); }
 

@@ -41,6 +41,7 @@ class RecordFile {
   RecordFile(std::string path, Mode mode, const RecordFileOptions& options);
 
   const std::string& path() const { return path_; }
+  SQLite::Database& database() { return database_; }
   sqlite3* connection() const { return database_.getHandle(); }
   // Of the last commit.
   Time update_time() const { return head_.time; }

@@ -1,7 +1,5 @@
 #include "server/storage/sqlite_log.h"
 
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -106,19 +104,21 @@ absl::Status SqliteLog<Scalar>::ReadPatterns(
 }
 
 template <typename Scalar>
-absl::Status SqliteLog<Scalar>::Export(const std::string& path) {
-  absl::Status status = Prepare();
-  if (!status.ok()) return status;
-  try {
-    file_->CopyTo(path);
-    // A backup that cannot be restored must not pass for one.
-    RecordFile copy(path, RecordFile::Mode::kOpenAside, {});
-    status = CheckSession(&copy);
-  } catch (...) {
-    status = CurrentError(path, file_->connection());
-  }
-  if (std::error_code ignored; !status.ok()) std::filesystem::remove(path, ignored);
-  return status;
+absl::Status SqliteLog<Scalar>::BeginCopy(const std::string& path) {
+  copy_.reset();
+  if (absl::Status status = Prepare(); !status.ok()) return status;
+  return Protect(path, [&] {
+    copy_ = std::make_unique<FileCopy>(file_.get(), path);
+    return absl::OkStatus();
+  });
+}
+
+template <typename Scalar>
+absl::StatusOr<bool> SqliteLog<Scalar>::CopyPart() {
+  if (absl::Status status = Prepare(); !status.ok()) return status;
+  const auto done = Protect(file_->path(), [this]() -> absl::StatusOr<bool> { return copy_->CopyPart(); });
+  if (!done.ok() || *done) copy_.reset();
+  return done;
 }
 
 template class SqliteLog<float>;

@@ -7,6 +7,7 @@
 
 #include "server/sessions/session_store.h"
 #include "server/storage/data_directory.h"
+#include "server/storage/file_copy.h"
 #include "server/storage/record_file.h"
 
 namespace backprop::server {
@@ -24,7 +25,8 @@ class SqliteLog final : public SessionLog<Scalar> {
   absl::Status Commit(const SessionChange<Scalar>& change) override;
   absl::Status ReadPatterns(
       const std::function<absl::Status(int64_t pattern_set_key, const Patterns<Scalar>& patterns)>& visit) override;
-  absl::Status Export(const std::string& path) override;
+  absl::Status BeginCopy(const std::string& path) override;
+  absl::StatusOr<bool> CopyPart() override;
 
  private:
   absl::Status Mark();
@@ -38,6 +40,7 @@ class SqliteLog final : public SessionLog<Scalar> {
   const DataDirectory* const directory_;
   const std::string id_;
   const NetworkSpec spec_;
+  std::unique_ptr<FileCopy> copy_;  // Under way, or null.
   bool marked_;           // There is a file DataDirectory::MarkerFileName.
   bool undone_ = true;    // No transaction is left from an earlier commit.
   absl::Status failure_;  // Of an earlier commit, which every later one fails with.

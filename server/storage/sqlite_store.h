@@ -10,6 +10,7 @@
 #include "server/sessions/session_store.h"
 #include "server/storage/data_directory.h"
 #include "server/storage/deletion_log.h"
+#include "server/storage/file_copy.h"
 #include "server/storage/record_file.h"
 
 namespace backprop::server {
@@ -37,6 +38,7 @@ class SqliteStore final : public SessionStore {
   absl::StatusOr<SessionState> Describe(const std::string& id) override;
   absl::Status Delete(const std::string& id, const RequestAnswer* answer) override;
   absl::StatusOr<std::optional<RequestAnswer>> FindDeletion(const std::string& request_id) override;
+  absl::Status FinishCopy(const std::string& path) override { return server::FinishCopy(path); }
   absl::Status Import(const std::string& path, const std::string& id) override;
   absl::StatusOr<std::unique_ptr<TransferFile>> NewTransfer() override;
   bool durable() const override { return true; }

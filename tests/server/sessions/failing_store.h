@@ -34,6 +34,8 @@ class FailingStore final : public SessionStore {
     good_calls_ = count;
   }
   void Recover() { FailAfter(kAlways); }
+  // A copy of a log is whole when this says so.
+  void OnCopyPart(std::function<bool()> hook) { copy_part_ = std::move(hook); }
   // Called with every commit before it is kept.
   void OnCommit(std::function<void()> hook) { hook_ = std::move(hook); }
 
@@ -59,6 +61,7 @@ class FailingStore final : public SessionStore {
   absl::StatusOr<SessionState> Describe(const std::string&) override { return absl::NotFoundError("counted only"); }
   absl::StatusOr<std::optional<RequestAnswer>> FindDeletion(const std::string&) override { return std::nullopt; }
   absl::Status Import(const std::string&, const std::string&) override { return absl::UnimplementedError(""); }
+  absl::Status FinishCopy(const std::string&) override { return absl::OkStatus(); }
   absl::StatusOr<std::unique_ptr<TransferFile>> NewTransfer() override { return absl::UnimplementedError(""); }
   bool durable() const override { return false; }
   absl::StatusOr<std::vector<std::string>> List() override { return std::vector<std::string>(); }
@@ -81,7 +84,8 @@ class FailingStore final : public SessionStore {
     absl::Status ReadPatterns(const std::function<absl::Status(int64_t, const Patterns<Scalar>&)>&) override {
       return absl::OkStatus();
     }
-    absl::Status Export(const std::string&) override { return absl::UnimplementedError(""); }
+    absl::Status BeginCopy(const std::string&) override { return absl::OkStatus(); }
+    absl::StatusOr<bool> CopyPart() override { return store_->copy_part_(); }
 
    private:
     FailingStore* const store_;
@@ -137,6 +141,7 @@ class FailingStore final : public SessionStore {
   mutable std::mutex mutex_;
   int good_calls_ = kAlways;
   std::map<std::string, CountedSession> kept_;
+  std::function<bool()> copy_part_;
   std::function<void()> hook_;
 };
 

@@ -1,12 +1,14 @@
 // Sessions whose store fails: a change is refused whole, and nothing is acknowledged that is not kept.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <new>
 #include <ostream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -159,6 +161,41 @@ TEST(StoreFailureCleanUpTest, NothingIsKeptOfASessionThatCouldNotBeMade) {
   EXPECT_TRUE(world.TryCreate("a", SmallSpec()).ok());
   ASSERT_TRUE(world.registry.Delete("a").ok());
   EXPECT_FALSE(store.Has("a"));
+}
+
+// Training and appends wait for no copy of a large session.
+TEST(SessionCopyTest, OthersChangeTheSessionBetweenThePartsOfABackup) {
+  FailingStore store;
+  World world({.store = &store});
+  const auto session = world.Create("a", SmallSpec());
+  std::atomic<bool> appended = false;
+  std::jthread other;
+  int part_count = 0;
+  store.OnCopyPart([&] {
+    if (part_count == 0) {
+      other = std::jthread([&] { appended = session->Append({.pattern_set = "s"}, SmallPatterns(2)).ok(); });
+    }
+    return appended || ++part_count == 1'000'000;
+  });
+  ASSERT_TRUE(session->Export("nowhere").ok());
+  EXPECT_TRUE(appended);
+}
+
+TEST(SessionCopyTest, OthersChangeTheSessionWhileACopyIsWritten) {
+  FailingStore store;
+  World world({.store = &store});
+  const auto session = world.Create("a", SmallSpec());
+  ASSERT_TRUE(session->Append({.pattern_set = "s"}, SmallPatterns(2)).ok());
+  bool first = true;
+  store.OnCommit([&] {
+    if (std::exchange(first, false)) {
+      EXPECT_TRUE(session->Append({.pattern_set = "s"}, SmallPatterns(1)).ok());
+    }
+  });
+  ASSERT_TRUE(world.registry.Copy("a", "b").ok());
+  EXPECT_FALSE(first);
+  EXPECT_EQ(world.Get("a")->pattern_sets().NextOffset("s"), 3);
+  EXPECT_EQ(world.Get("b")->pattern_sets().NextOffset("s"), 2);
 }
 
 }  // namespace

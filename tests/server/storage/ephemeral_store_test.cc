@@ -29,7 +29,7 @@ TEST(EphemeralStoreTest, AnIdMayBeUsedAgain) {
 TEST(EphemeralStoreTest, HasNoFilesToGiveOrToTake) {
   EphemeralStore store;
   const auto log = store.Create("a", SessionChange<float>());
-  EXPECT_EQ(ReasonOf((*log)->Export("/nowhere")), "EPHEMERAL");
+  EXPECT_EQ(ReasonOf((*log)->BeginCopy("/nowhere")), "EPHEMERAL");
   EXPECT_EQ(ReasonOf(store.Import("/nowhere", "b")), "EPHEMERAL");
   EXPECT_EQ(ReasonOf(store.NewTransfer().status()), "EPHEMERAL");
 }

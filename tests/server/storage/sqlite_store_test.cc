@@ -117,7 +117,9 @@ TYPED_TEST(SqliteStoreTest, RestoresABackupUnderAnotherId) {
   const auto workload = ReferenceWorkload<TypeParam>("a");
   this->Keep(workload);
   const std::string backup = this->directory_.PathOf("backup");
-  ASSERT_TRUE(this->log_->Export(backup).ok());
+  ASSERT_TRUE(this->log_->BeginCopy(backup).ok());
+  EXPECT_EQ(this->log_->CopyPart().value(), true);
+  ASSERT_TRUE(this->store_->FinishCopy(backup).ok());
   ASSERT_TRUE(this->Commit(OwnedChange<TypeParam>{.time_ns = 99}).ok()) << "the log is of use behind a backup";
   ASSERT_TRUE(this->store_->Import(backup, "b").ok());
   const absl::StatusOr<std::string> text = StoredText(this->store_.get(), "b");
@@ -129,6 +131,49 @@ TYPED_TEST(SqliteStoreTest, RestoresABackupUnderAnotherId) {
   const auto unfinished = this->store_->ListUnfinished();
   EXPECT_THAT(*unfinished, ElementsAre("a", "b"));
   EXPECT_EQ(this->store_->Import(backup, "b").code(), absl::StatusCode::kAlreadyExists);
+}
+
+// What was copied before a commit and what was not are as the commit left them.
+TYPED_TEST(SqliteStoreTest, ACopyHasWhatIsCommittedBetweenItsParts) {
+  auto workload = ReferenceWorkload<TypeParam>("a");
+  const auto half = static_cast<std::ptrdiff_t>(workload.size() / 2);
+  OwnedChange<TypeParam> large{.time_ns = 50, .new_sets = {{.key = 77, .id = "large"}}};
+  const NetworkSpec& spec = workload.front().description->spec;
+  const int64_t count = (3 << 20) / (spec.input_unit_count() + 1);  // 12 MiB and more: three parts.
+  Patterns<TypeParam> patterns{.inputs = Matrix<TypeParam>::Random(spec.input_unit_count(), count),
+                               .targets = Matrix<TypeParam>::Zero(spec.output_unit_count(), count),
+                               .weights = RowVector<TypeParam>::Ones(count)};
+  large.appends.emplace_back(77, 0, std::move(patterns));
+  workload.insert(workload.begin() + half, std::move(large));
+  this->Keep({workload.begin(), workload.begin() + half + 1});
+  const std::string path = this->directory_.PathOf("backup");
+  ASSERT_TRUE(this->log_->BeginCopy(path).ok());
+  bool done = this->log_->CopyPart().value();
+  EXPECT_FALSE(done);
+  for (auto change = workload.begin() + half + 1; change != workload.end(); ++change) {
+    ASSERT_TRUE(this->Commit(*change).ok());
+    if (change - workload.begin() == half + 1) done = this->log_->CopyPart().value();
+  }
+  EXPECT_FALSE(done);
+  for (int parts = 0; !done && parts < 100; ++parts) done = this->log_->CopyPart().value();
+  ASSERT_TRUE(done);
+  ASSERT_TRUE(this->store_->FinishCopy(path).ok());
+  ASSERT_TRUE(this->store_->Import(path, "b").ok());
+  for (OwnedChange<TypeParam>& change : workload) {
+    if (change.description) change.description->id = "b";
+  }
+  // Too long to be printed.
+  EXPECT_TRUE(StoredText(this->store_.get(), "b").value_or("none") == ExpectedText(workload));
+}
+
+TYPED_TEST(SqliteStoreTest, ACopyThatIsDamagedIsNone) {
+  this->Keep(ReferenceWorkload<TypeParam>("a"));
+  const std::string path = this->directory_.PathOf("backup");
+  ASSERT_TRUE(this->log_->BeginCopy(path).ok());
+  ASSERT_TRUE(this->log_->CopyPart().value());
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+  EXPECT_EQ(this->store_->FinishCopy(path).code(), absl::StatusCode::kDataLoss);
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST(TransferTest, NoSessionIsInTheWayOfATransfer) {
