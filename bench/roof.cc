@@ -60,7 +60,8 @@ double FlopRoof() {
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool v4 = __builtin_cpu_supports("avx512f");
   double best = 0;
-  for (int i = 0; i < 5; ++i) best = std::max(best, v4 ? FlopRateOfAvx512<Scalar>() : v3 ? FlopRateOfAvx2<Scalar>() : FlopRateOfSse2<Scalar>());
+  for (int i = 0; i < 5; ++i)
+    best = std::max(best, v4 ? FlopRateOfAvx512<Scalar>() : v3 ? FlopRateOfAvx2<Scalar>() : FlopRateOfSse2<Scalar>());
   return best;
 }
 

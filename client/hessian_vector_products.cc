@@ -34,10 +34,10 @@ void AddLayer(v1::StreamHessianVectorProductResponse layer, v1::ComputeHessianVe
 }
 
 absl::StatusOr<v1::ComputeHessianVectorProductResponse> HessianVectorProducts(
-    const Client& client, const v1::ComputeHessianVectorProductRequest& request) {
+    const Client& client, const v1::ComputeHessianVectorProductRequest& request, CallOptions options) {
   v1::StreamHessianVectorProductRequest streamed;
   *streamed.mutable_request() = request;
-  const std::unique_ptr<ProductLayers> layers = client.StreamHessianVectorProduct(streamed);
+  const std::unique_ptr<ProductLayers> layers = client.StreamHessianVectorProduct(streamed, options);
   v1::ComputeHessianVectorProductResponse products;
   for (v1::StreamHessianVectorProductResponse layer; layers->Read(&layer);) AddLayer(std::move(layer), &products);
   if (absl::Status status = layers->Finish(); !status.ok()) return status;

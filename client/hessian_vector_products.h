@@ -12,6 +12,6 @@ void AddLayer(v1::StreamHessianVectorProductResponse layer, v1::ComputeHessianVe
 
 // All of a stream, as ComputeHessianVectorProduct would answer were there no largest message.
 [[nodiscard]] absl::StatusOr<v1::ComputeHessianVectorProductResponse> HessianVectorProducts(
-    const Client& client, const v1::ComputeHessianVectorProductRequest& request);
+    const Client& client, const v1::ComputeHessianVectorProductRequest& request, CallOptions options = {});
 
 }  // namespace backprop::client

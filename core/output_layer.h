@@ -27,8 +27,8 @@ void OutputErrorSignals(const ConstColumns<Scalar>& y, const ConstColumns<Scalar
   error_signals = targets - y;
 }
 
-// Targets of multiway classification become proportions: divided by their sum, which a caller's rounding may leave beside
-// 1, so that y* - y is exact. Those of other tasks stay.
+// Targets of multiway classification become proportions: divided by their sum, which a caller's rounding may leave
+// beside 1, so that y* - y is exact. Those of other tasks stay.
 template <typename Scalar>
 void NormalizeTargets(Task task, Columns<Scalar> targets) {
   if (task != Task::kMultiwayClassification) return;

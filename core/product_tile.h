@@ -28,8 +28,8 @@ struct Simd {
   static void Store(Scalar* to, Vector v) { *reinterpret_cast<Unaligned*>(to) = v; }
 };
 
-// A tile is kTileRows x kTileVectors vectors of results: of 16 registers 12 are sums, of the 32 of AVX-512 24, more than
-// keep two pipelines of fused multiply-adds of four cycles busy.
+// A tile is kTileRows x kTileVectors vectors of results: of 16 registers 12 are sums, of the 32 of AVX-512 24, more
+// than keep two pipelines of fused multiply-adds of four cycles busy.
 #ifdef __AVX512F__
 inline constexpr int kTileRows = 12;
 #else
@@ -78,8 +78,8 @@ struct Ascend {
   }
 };
 
-// Hands `result` the sums of a tile of `rows` rows and `vectors` vectors of columns, c = a b. a [rows x depth], b [depth x
-// columns] row by row without gaps, c [rows x columns] with its rows `c_stride` apart.
+// Hands `result` the sums of a tile of `rows` rows and `vectors` vectors of columns, c = a b. a [rows x depth], b
+// [depth x columns] row by row without gaps, c [rows x columns] with its rows `c_stride` apart.
 template <typename Scalar, int rows, int vectors, typename Result>
 void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, const Scalar* b, Result* result, Scalar* c, int64_t c_stride) {
   using S = Simd<Scalar>;

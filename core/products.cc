@@ -4,10 +4,10 @@
 
 #include "core/product_tile.h"
 
-// A product is made panel by panel: as many columns of the right operand as a tile has are copied into one run of memory,
-// and all rows of the left operand go past a few of them, kTileRows at a time. It beats a general matrix product here for
-// three reasons: the weights, which are large, are read where they are; a part of a product costs only that part; and
-// nothing is allocated. bench/README.md has the numbers.
+// A product is made panel by panel: as many columns of the right operand as a tile has are copied into one run of
+// memory, and all rows of the left operand go past a few of them, kTileRows at a time. It beats a general matrix
+// product here for three reasons: the weights, which are large, are read where they are; a part of a product costs only
+// that part; and nothing is allocated. bench/README.md has the numbers.
 
 namespace backprop {
 namespace {

@@ -128,8 +128,8 @@ auto Trainer<Scalar>::TrainOnline(const StopCheck& stopped) -> Outcome {
   const DenormalsAreZero flush;
   const double step_size = StepSizeOf(task_.options, state_.epoch, task_.epoch_count, state_.plateau);
   const int64_t begin = state_.position;
-  const int64_t count = std::min(std::max<int64_t>(kOnlineWork / task_.spec.parameter_count(), 1),
-                                 task_.patterns.count() - begin);
+  const int64_t count =
+      std::min(std::max<int64_t>(kOnlineWork / task_.spec.parameter_count(), 1), task_.patterns.count() - begin);
   const auto index = [&](int64_t position) { return order_.empty() ? position : order_[position]; };
   bool diverged = false;
   while (state_.position < begin + count && !diverged && !stopped()) {

@@ -57,14 +57,12 @@ absl::Status RunGradient(CommandContext& context, const MeasureFlags& flags) {
       context.client().ComputeGradient(request, context.LongCall());
   if (!response.ok()) return response.status();
   const v1::Parameters& gradient = response->gradient();
-  if (!flags.npy_path.empty()) {
-    const absl::Status status = WriteNpyVector(flags.npy_path, FlatOf(gradient), IsSinglePrecision(gradient));
-    if (!status.ok()) return status;
-  }
+  // First, so that a file that cannot be written does not cost the result.
   context.Print(*response, absl::StrFormat("patterns %d\nmodel version %d\nlog likelihood %.9g\n%s",
                                            response->pattern_count(), response->model_version(),
                                            response->log_likelihood(), NormsText(gradient, "gradient")));
-  return absl::OkStatus();
+  if (flags.npy_path.empty()) return absl::OkStatus();
+  return WriteNpyVector(flags.npy_path, FlatOf(gradient), IsSinglePrecision(gradient));
 }
 
 }  // namespace

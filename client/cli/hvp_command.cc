@@ -77,7 +77,7 @@ absl::Status RunHvp(CommandContext& context, const HvpFlags& flags) {
     }
   }
   // As a stream: the answer may be larger than a message.
-  const absl::StatusOr<Response> response = HessianVectorProducts(context.client(), request);
+  const absl::StatusOr<Response> response = HessianVectorProducts(context.client(), request, context.LongCall());
   if (!response.ok()) return response.status();
   // First, so that a file that cannot be written does not cost the result.
   context.Print(*response, absl::StrCat(AnswerText(*response), "\n", ProductsText(request, *response)));

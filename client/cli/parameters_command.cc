@@ -29,13 +29,10 @@ absl::Status RunGetParameters(CommandContext& context, const ParametersFlags& fl
   if (flags.model_version) request.set_model_version(*flags.model_version);
   const absl::StatusOr<v1::Parameters> parameters = context.client().GetParameters(request);
   if (!parameters.ok()) return parameters.status();
-  if (!flags.npy_path.empty()) {
-    const absl::Status status = WriteNpyVector(flags.npy_path, FlatOf(*parameters), IsSinglePrecision(*parameters));
-    if (!status.ok()) return status;
-  }
   context.Print(*parameters, absl::StrCat("model version ", parameters->model_version(), "\n",
                                           NormsText(*parameters, "parameters")));
-  return absl::OkStatus();
+  if (flags.npy_path.empty()) return absl::OkStatus();
+  return WriteNpyVector(flags.npy_path, FlatOf(*parameters), IsSinglePrecision(*parameters));
 }
 
 absl::Status RunSetParameters(CommandContext& context, const ParametersFlags& flags) {

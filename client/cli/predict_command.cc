@@ -77,7 +77,7 @@ void PrintPredictions(const CommandContext& context, const v1::PredictResponse& 
 // those there are say which request an error is of.
 absl::Status PredictAll(CommandContext& context, std::optional<v1::PredictStreamRequest> request,
                         InputRequests& requests) {
-  const std::unique_ptr<PredictionStream> stream = context.client().PredictStream();
+  const std::unique_ptr<PredictionStream> stream = context.client().PredictStream(context.LongCall());
   int unanswered = 0;
   int64_t answered_pattern_count = 0;
   v1::PredictResponse response;

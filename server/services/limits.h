@@ -1,6 +1,7 @@
 // Limits of calls; those of values stand beside the values. Each is quoted in the protos or the README.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -18,6 +19,11 @@ inline constexpr int64_t kMaxDecodedBytes = int64_t{512} << 20;
 inline constexpr int64_t kReadPatternsBytes = 1 << 20;
 // Bytes of a session's file in one message of ExportSession.
 inline constexpr size_t kTransferBytes = 1 << 20;
+// Bytes of a file that ImportSession takes, on a server whose sessions may take so much memory: what a session can have
+// of that, written down, twice, and room for what it has beside it.
+inline constexpr int64_t MaxTransferBytes(int64_t memory_limit_bytes) {
+  return 2 * std::min(memory_limit_bytes, int64_t{1} << 60) + (int64_t{64} << 20);
+}
 inline constexpr int kDefaultPageSize = 100;
 inline constexpr int kMaxPageSize = 1000;
 // Bytes of a page of sessions, whose names and labels may be long; one session is always answered.

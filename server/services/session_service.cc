@@ -146,20 +146,19 @@ absl::Status SessionServiceImpl::List(const v1::ListSessionsRequest& request, v1
   violations.AddAll("", wanted.status());
   if (!request.page_token().empty()) violations.AddAll("", ValidateId(request.page_token(), "page_token"));
   if (!violations.empty()) return violations.ToStatus();
-  const std::vector<SessionState> sessions =
-      context_.registry->List(request.page_token(), *page_size + 1,
-                              [&](const SessionState& state) { return HasLabels(state.description.labels, *wanted); });
   size_t bytes = 0;
-  for (const SessionState& session : sessions) {
+  context_.registry->Visit(request.page_token(), [&](const SessionState& session) {
+    if (!HasLabels(session.description.labels, *wanted)) return true;
     const int count = response->sessions_size();
     v1::Session encoded = EncodeSession(session);
     bytes += encoded.ByteSizeLong();
     if (count == static_cast<int>(*page_size) || (count > 0 && bytes > kMaxPageBytes)) {
       response->set_next_page_token(*ParseSessionName(response->sessions(count - 1).name(), "name"));
-      break;
+      return false;
     }
     *response->add_sessions() = std::move(encoded);
-  }
+    return true;
+  });
   return absl::OkStatus();
 }
 

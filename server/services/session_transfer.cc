@@ -1,9 +1,21 @@
 // The part of SessionService that gives sessions away as files and takes them in.
+#include "absl/strings/str_cat.h"
+#include "core/error.h"
 #include "server/services/limits.h"
 #include "server/services/session_codec.h"
 #include "server/services/session_service.h"
 
 namespace backprop::server {
+namespace {
+
+absl::Status FileTooLarge(int64_t most) {
+  return Error(
+      absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT",
+      absl::StrCat("the file is longer than ", most, " bytes, which no session within this server's memory limit ",
+                   "is; restore it on a server with a larger --memory-limit"));
+}
+
+}  // namespace
 
 grpc::Status SessionServiceImpl::ExportSession(grpc::ServerContext*, const v1::ExportSessionRequest* request,
                                                grpc::ServerWriter<v1::ExportSessionResponse>* writer) {
@@ -32,7 +44,11 @@ absl::Status SessionServiceImpl::Import(grpc::ServerContext* call, grpc::ServerR
   if (absl::Status status = ValidateId(id, "session_id"); !status.ok()) return status;
   const absl::StatusOr<std::unique_ptr<TransferFile>> file = context_.registry->NewTransfer();
   if (!file.ok()) return file.status();
+  const int64_t most = MaxTransferBytes(context_.registry->memory_limit_bytes());
+  int64_t bytes = 0;
   do {
+    bytes += std::ssize(request.data());
+    if (bytes > most) return FileTooLarge(most);
     if (absl::Status status = (*file)->Append(request.data()); !status.ok()) return status;
   } while (reader->Read(&request));
   if (call->IsCancelled()) return CallerGone();  // There may have been more to come.

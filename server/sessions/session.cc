@@ -148,6 +148,7 @@ template <typename Scalar>
 void Session<Scalar>::Close(const absl::Status& reason) {
   closing_ = true;
   const std::lock_guard commit(commit_mutex_);
+  closes_.notify_all();
   if (closed_.ok()) closed_ = reason;
   if (const std::shared_ptr<TrainingRun> active = ActiveRun()) active->Cancel(reason);
   log_.reset();

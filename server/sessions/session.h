@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -24,6 +25,7 @@
 #include "server/sessions/memory_budget.h"
 #include "server/sessions/model_versions.h"
 #include "server/sessions/pattern_sets.h"
+#include "server/sessions/session_environment.h"
 #include "server/sessions/session_store.h"
 #include "server/sessions/training_run.h"
 #include "server/sessions/turn_queue.h"
@@ -36,18 +38,6 @@ inline constexpr size_t kMaxTrainingRuns = 64;
 inline constexpr int64_t kCommitGroupBytes = 16 << 20;
 // Of the time spent on training and on keeping where it stands, checkpoints take this part at most.
 inline constexpr double kCheckpointShare = 0.02;
-
-// What sessions stand on; all outlive them.
-struct SessionEnvironment {
-  SessionStore* store;
-  TrainingWorkers* workers;
-  MemoryBudget* budget;
-  size_t kept_versions = kDefaultKeptVersions;
-  std::chrono::milliseconds checkpoint_interval{1000};  // Between two checkpoints of a session, at least.
-  // Called with how the store does for a session: at each opening, when a commit fails, when one works again, and with
-  // OK when it is deleted. Thread-safe.
-  std::function<void(const std::string& id, const absl::Status& status)> report_storage = nullptr;
-};
 
 // What UpdateSession changes; fields left empty stay.
 struct SessionUpdate {
@@ -261,6 +251,7 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
 
   std::mutex export_mutex_;  // Taken before commit_mutex_.
   mutable std::mutex commit_mutex_;
+  std::condition_variable closes_;
   MemoryCharge charge_ ABSL_GUARDED_BY(commit_mutex_);  // For model versions, learner, description.
   std::unique_ptr<SessionLog<Scalar>> log_ ABSL_GUARDED_BY(commit_mutex_);
   std::atomic<bool> closing_ = false;  // Set before Close waits for commit_mutex_.

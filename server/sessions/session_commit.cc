@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <memory>
 #include <new>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -147,22 +146,19 @@ absl::Status Session<Scalar>::KeepAnswer(const ChangeRequest& request) {
 template <typename Scalar>
 absl::Status Session<Scalar>::Export(const std::string& path) {
   const std::lock_guard one_at_a_time(export_mutex_);
-  absl::StatusOr<bool> done = false;
-  for (bool begun = false; !*done; begun = true) {
-    Clock::duration took;
-    {
-      const std::lock_guard commit(commit_mutex_);
-      const Clock::time_point begin = Clock::now();
-      absl::Status status = CheckOpen();
-      if (status.ok() && !begun) status = log_->BeginCopy(path);
-      if (!status.ok()) return status;
-      done = log_->CopyPart();
-      if (!done.ok()) return done.status();
-      took = Clock::now() - begin;
-    }
-    // As long as it kept them from it, others have the log: training and its callers go on during a long copy.
-    if (!*done) std::this_thread::sleep_for(took);
+  std::unique_lock commit(commit_mutex_);
+  if (absl::Status status = CheckOpen(); !status.ok()) return status;
+  if (absl::Status status = log_->BeginCopy(path); !status.ok()) return status;
+  while (true) {
+    const Clock::time_point begin = Clock::now();
+    const absl::StatusOr<bool> done = log_->CopyPart();
+    if (!done.ok()) return done.status();
+    if (*done) break;
+    // As long as it kept them from it others have the log: training and its callers go on during a long copy.
+    closes_.wait_for(commit, Clock::now() - begin, [this] { return closing_.load(); });
+    if (absl::Status status = CheckOpen(); !status.ok()) return status;
   }
+  commit.unlock();
   return environment_.store->FinishCopy(path);
 }
 

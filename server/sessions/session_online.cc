@@ -139,6 +139,14 @@ absl::StatusOr<int64_t> Session<Scalar>::ApplyGradient(const Parameters<Scalar>&
                  absl::StrCat("the model version is ", latest->model_version, ", not the expected ",
                               *expected_model_version, "; compute the gradient again at the latest version"));
   }
+  // The gradient as it came and as it is changed, the parameters twice, and the optimizer's memory in two learners.
+  const int64_t vectors = 4 + 2 * OptimizerVectorCount(options.optimizer);
+  MemoryCharge charge(environment_.budget);
+  if (absl::Status status = charge.Grow(vectors * latest->parameters.flat().size() * int64_t{sizeof(Scalar)},
+                                        absl::StrCat("a step of session ", state().description.id));
+      !status.ok()) {
+    return status;
+  }
   Parameters<Scalar> parameters = latest->parameters;
   bool finite = false;
   if (absl::Status status = environment_.workers->RunAndWait([&] { finite = learner->Apply(gradient, &parameters); });

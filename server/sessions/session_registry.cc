@@ -217,21 +217,18 @@ absl::StatusOr<SessionState> SessionRegistry::Describe(const std::string& id) {
   return state;
 }
 
-std::vector<SessionState> SessionRegistry::List(const std::string& after, size_t limit,
-                                                const std::function<bool(const SessionState&)>& matches) {
-  std::vector<SessionState> list;
+void SessionRegistry::Visit(const std::string& after, const std::function<bool(const SessionState&)>& visit) {
   std::string id = after;
-  while (list.size() < limit) {
+  while (true) {
     {
       const std::lock_guard lock(mutex_);
       const auto next = sessions_.upper_bound(id);
-      if (next == sessions_.end()) break;
+      if (next == sessions_.end()) return;
       id = next->first;
     }
-    absl::StatusOr<SessionState> state = Describe(id);
-    if (state.ok() && matches(*state)) list.push_back(*std::move(state));
+    const absl::StatusOr<SessionState> state = Describe(id);
+    if (state.ok() && !visit(*state)) return;
   }
-  return list;
 }
 
 bool SessionRegistry::CloseIdle() {

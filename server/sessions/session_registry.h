@@ -58,10 +58,10 @@ class SessionRegistry {
   absl::StatusOr<AnySession> Find(const std::string& id);
   // NOT_FOUND as above. When the store fails, the session stays; its training run was stopped all the same.
   absl::Status Delete(const std::string& id, const ChangeRequest& request = {});
-  // In order of id, from behind `after` on, at most `limit` of those that `matches`. Sessions that cannot be read are
-  // left out: Find says why.
-  std::vector<SessionState> List(const std::string& after, size_t limit,
-                                 const std::function<bool(const SessionState&)>& matches);
+  // Calls `visit` with one session at a time, in order of id, from behind `after` on, until it returns false. Sessions
+  // that cannot be read are left out: Find says why.
+  void Visit(const std::string& after, const std::function<bool(const SessionState&)>& visit);
+  int64_t memory_limit_bytes() const { return environment_.budget->limit_bytes(); }
   size_t count() const;
   size_t open_count() const;
 

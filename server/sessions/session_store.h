@@ -184,8 +184,8 @@ class SessionStore {
   virtual absl::Status Delete(const std::string& id, const RequestAnswer* answer) = 0;
   // The answer that a deletion was kept with, if it was under this request id.
   virtual absl::StatusOr<std::optional<RequestAnswer>> FindDeletion(const std::string& request_id) = 0;
-  // A path for SessionLog::BeginCopy, where no file is yet, or a file for Import to be filled. FAILED_PRECONDITION, reason
-  // EPHEMERAL, of a store that keeps no files.
+  // A path for SessionLog::BeginCopy, where no file is yet, or a file for Import to be filled. FAILED_PRECONDITION,
+  // reason EPHEMERAL, of a store that keeps no files.
   virtual absl::StatusOr<std::unique_ptr<TransferFile>> NewTransfer() = 0;
   // Makes a whole copy a file for Import, or removes it. Errors as in Open.
   virtual absl::Status FinishCopy(const std::string& path) = 0;

@@ -20,8 +20,8 @@ class FileCopy {
   // Into the new file `path`. Throws SQLite::Exception, as all of it does. The file outlives the copy.
   FileCopy(RecordFile* file, const std::string& path);
 
-  // Copies the next part; true when nothing is left. What the file had in the beginning goes by parts of kPartPages, and
-  // the rest at once, so that it comes to an end however fast the file grows.
+  // Copies the next part; true when nothing is left. What the file had in the beginning goes by parts of kPartPages,
+  // and the rest at once, so that it comes to an end however fast the file grows.
   bool CopyPart();
 
  private:
@@ -30,8 +30,8 @@ class FileCopy {
   int part_count_ = 0;
 };
 
-// Leaves in a whole copy what is in use, makes it durable, and checks that all of a session is there. Otherwise there is
-// no file.
+// Leaves in a whole copy what is in use, makes it durable, and checks that all of a session is there. Otherwise there
+// is no file.
 absl::Status FinishCopy(const std::string& path);
 
 }  // namespace backprop::server

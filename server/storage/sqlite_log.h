@@ -41,9 +41,9 @@ class SqliteLog final : public SessionLog<Scalar> {
   const std::string id_;
   const NetworkSpec spec_;
   std::unique_ptr<FileCopy> copy_;  // Under way, or null.
-  bool marked_;           // There is a file DataDirectory::MarkerFileName.
-  bool undone_ = true;    // No transaction is left from an earlier commit.
-  absl::Status failure_;  // Of an earlier commit, which every later one fails with.
+  bool marked_;                     // There is a file DataDirectory::MarkerFileName.
+  bool undone_ = true;              // No transaction is left from an earlier commit.
+  absl::Status failure_;            // Of an earlier commit, which every later one fails with.
 };
 
 }  // namespace backprop::server

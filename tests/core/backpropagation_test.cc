@@ -55,8 +55,14 @@ class WorkedExampleTest : public testing::Test {
 };
 
 TEST_F(WorkedExampleTest, WeightedSumsOfHiddenUnitsAreFourAndSix) {
-  EXPECT_EQ(Vector<double>(parameters_.weights(1) * pass_.activations[0] + parameters_.biases(1)),
-            Vector<double>(Eigen::Vector2d(4, 6)));
+  const NetworkSpec linear = MakeSpec({.input_unit_count = 2,
+                                       .hidden_layers = {{.unit_count = 2, .activation = Activation::kIdentity}},
+                                       .output_unit_count = 2,
+                                       .precision = Precision::kFloat64});
+  Pass<double> pass(linear, 1);
+  pass.activations[0] = pass_.activations[0];
+  Forward(linear, parameters_, 1, &pass);
+  EXPECT_EQ(Vector<double>(pass.activations[1]), Vector<double>(Eigen::Vector2d(4, 6)));
 }
 
 TEST_F(WorkedExampleTest, ActivationsOfHiddenUnitsAreLogistic) {

@@ -53,9 +53,9 @@ Learned LearnOnline(const RandomCase& c, const TrainingOptions& options, bool fi
   for (int64_t t = 0; t < c.patterns.count(); ++t) {
     block.push_back(ViewOf(c.patterns, t));
     if (std::ssize(block) < ascent.block_size() && t + 1 < c.patterns.count()) continue;
-    EXPECT_EQ(ascent.Learn(options, options.step_size, block, &learned.parameters, &learned.measures,
-                           &learned.norm_sum),
-              std::ssize(block));
+    EXPECT_EQ(
+        ascent.Learn(options, options.step_size, block, &learned.parameters, &learned.measures, &learned.norm_sum),
+        std::ssize(block));
     block.clear();
     if (finish_each) ascent.Finish(&learned.parameters);
   }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The core's builds for any x86-64, for AVX2 with FMA and for AVX-512: the loader takes the right one, and they agree."""
+"""The core's builds for any x86-64, for AVX2 and for AVX-512: the loader takes the right one, and they agree."""
 import pathlib
 import subprocess
 import sys

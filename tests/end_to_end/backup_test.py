@@ -110,6 +110,16 @@ class BackupTest(unittest.TestCase):
         self.assert_nothing_restored("nothing.backup", "NOT_FOUND")
         self.assertEqual(self.client.message("restore", "whole.backup", "whole-again")["name"], "sessions/whole-again")
 
+    def test_a_file_longer_than_any_session_is_refused_before_all_of_it_came(self) -> None:
+        most = (2 * 100 + 64) << 20
+        with Server("--data-dir", str(self.folder / "small"), "--memory-limit", "100") as server:
+            small = Client(server.address, self.folder)
+            for size, start in ((most, "DATA_LOSS"), (most + 1, "RESOURCE_EXHAUSTED: the file is longer than ")):
+                with open(self.folder / "long.bad", "wb") as file:
+                    file.truncate(size)
+                self.assertRegex(small.error("restore", "long.bad", "never-made"), f"^error: {start}")
+            self.assertEqual(sorted(path.name for path in (self.folder / "small").glob("*session*")), [])
+
     def test_a_name_in_use_is_not_restored_over(self) -> None:
         self.create("used")
         self.client.text("backup", "used", "used.backup")

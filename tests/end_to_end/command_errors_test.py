@@ -4,6 +4,7 @@
 import array
 import pathlib
 import re
+import signal
 import socket
 import tempfile
 import unittest
@@ -93,8 +94,23 @@ class CommandErrorsTest(unittest.TestCase):
         for timeout in ("nan", "0", "-1", "inf", "soon"):
             self.assertIn("must be a number of seconds", self.client.error("--timeout", timeout, "health"))
 
+    def test_every_call_over_patterns_ends_at_its_timeout(self) -> None:
+        with Server() as server:
+            client = Client(server.address, self.folder)
+            client.message("create", "held", *NETWORK)
+            server.process.send_signal(signal.SIGSTOP)
+            try:
+                for command in (("evaluate",), ("gradient",), ("hvp", "--gradient"), ("hessian",),
+                                ("derivatives", "--gradient"), ("predict", "images.npy")):
+                    with self.subTest(command[0]):
+                        error = client.error("--timeout", "0.5", command[0], "held", *command[1:])
+                        self.assertIn("DEADLINE_EXCEEDED", error)
+            finally:
+                server.process.send_signal(signal.SIGCONT)
+
     def test_a_file_that_cannot_be_written_does_not_cost_the_result(self) -> None:
-        for command in (("hvp", "there", "--gradient"), ("hessian", "there"), ("derivatives", "there", "--gradient")):
+        for command in (("gradient", "there"), ("parameters", "there"), ("hvp", "there", "--gradient"),
+                        ("hessian", "there"), ("derivatives", "there", "--gradient")):
             with self.subTest(command[0]):
                 result = self.client.run(*command, "--npy", "nowhere/x.npy")
                 self.assertEqual(result.returncode, 1)

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# CTest says which binaries; by hand the tests run on the dev build.
+# CTest says which binaries; by hand the tests run on the release build.
 BACKPROPD = os.environ.get("BACKPROPD", str(ROOT / "build/release/server/backpropd"))
 BACKPROP = os.environ.get("BACKPROP", str(ROOT / "build/release/client/cli/backprop"))
 

@@ -24,6 +24,12 @@ class ServerProcessTest(unittest.TestCase):
             rest, _ = server.process.communicate(timeout=PATIENCE_S)
             self.assertEqual((rest, server.process.returncode), ("", 0))
 
+    def test_it_says_when_nothing_is_kept(self) -> None:
+        with Server() as server:
+            self.assertIn("--ephemeral: sessions are kept in memory only and end with this process", server.log())
+        with tempfile.TemporaryDirectory() as folder, Server("--data-dir", folder) as server:
+            self.assertNotIn("--ephemeral", server.log())
+
     def test_both_programs_say_their_version(self) -> None:
         for program, name in ((BACKPROPD, "backpropd"), (BACKPROP, "backprop")):
             said = subprocess.run([program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -28,6 +28,23 @@ class FakeSession final : public v1::SessionService::Service {
   }
 };
 
+bool HasDeadline(const grpc::ServerContext& context) {
+  return context.deadline() != std::chrono::system_clock::time_point::max();
+}
+
+// Predicts nothing.
+class EmptyPredictions final : public v1::PredictionService::Service {
+ public:
+  bool has_deadline = false;
+
+  grpc::Status PredictStream(grpc::ServerContext* context,
+                             grpc::ServerReaderWriter<v1::PredictResponse, v1::PredictStreamRequest>* stream) override {
+    has_deadline = HasDeadline(*context);
+    for (v1::PredictStreamRequest request; stream->Read(&request);) stream->Write({});
+    return grpc::Status::OK;
+  }
+};
+
 // Answers as for a 2-1 network of 3 parameters.
 class FakeDerivatives final : public v1::DerivativeService::Service {
  public:
@@ -37,10 +54,12 @@ class FakeDerivatives final : public v1::DerivativeService::Service {
   v1::ComputeDirectionalDerivativesRequest line;
   v1::TraceBackpropagationRequest trace;
 
-  grpc::Status StreamHessianVectorProduct(grpc::ServerContext*, const v1::StreamHessianVectorProductRequest* request,
+  grpc::Status StreamHessianVectorProduct(grpc::ServerContext* context,
+                                          const v1::StreamHessianVectorProductRequest* request,
                                           grpc::ServerWriter<v1::StreamHessianVectorProductResponse>* writer) override {
     using Layer = v1::StreamHessianVectorProductResponse;
     products = request->request();
+    has_deadline = HasDeadline(*context);
     Send(Layer::VECTOR_GRADIENT, 0, {3, 0, 4}, writer);
     const int random_count = products.random_directions().count();
     const int count = products.directions_size() + (products.gradient_direction() ? 1 : 0) + random_count;
@@ -52,7 +71,7 @@ class FakeDerivatives final : public v1::DerivativeService::Service {
   grpc::Status ComputeHessian(grpc::ServerContext* context, const v1::ComputeHessianRequest* request,
                               v1::ComputeHessianResponse* response) override {
     hessian = *request;
-    has_deadline = context->deadline() != std::chrono::system_clock::time_point::max();
+    has_deadline = HasDeadline(*context);
     response->mutable_hessian()->set_row_count(2);
     response->mutable_hessian()->set_column_count(request->diagonal() ? 1 : 2);
     response->mutable_hessian()->mutable_double_values()->Add(-3);
@@ -122,7 +141,8 @@ class DerivativeCommandsTest : public testing::Test {
   FakeSession sessions_;
   FakeDerivatives derivatives_;
   FakePatternStore store_;
-  FakeServer server_{store_, 0, {&sessions_, &derivatives_}};
+  EmptyPredictions predictions_;
+  FakeServer server_{store_, 0, {&sessions_, &derivatives_, &predictions_}};
   std::string output_;
 };
 
@@ -238,6 +258,15 @@ TEST_F(DerivativeCommandsTest, WhatIsComputedOverPatternsHasADeadlineOnlyIfAsked
   EXPECT_FALSE(derivatives_.has_deadline);
   ASSERT_EQ(Run({"hessian", "x"}, /*timeout_seconds=*/500), absl::OkStatus());
   EXPECT_TRUE(derivatives_.has_deadline);
+  ASSERT_EQ(Run({"hvp", "x", "--gradient"}), absl::OkStatus());
+  EXPECT_FALSE(derivatives_.has_deadline);
+  ASSERT_EQ(Run({"hvp", "x", "--gradient"}, /*timeout_seconds=*/500), absl::OkStatus());
+  EXPECT_TRUE(derivatives_.has_deadline);
+  const TemporaryFile inputs("1,2\n");
+  ASSERT_EQ(Run({"predict", "x", inputs.path()}), absl::OkStatus());
+  EXPECT_FALSE(predictions_.has_deadline);
+  ASSERT_EQ(Run({"predict", "x", inputs.path()}, /*timeout_seconds=*/500), absl::OkStatus());
+  EXPECT_TRUE(predictions_.has_deadline);
 }
 
 }  // namespace

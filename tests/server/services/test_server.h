@@ -50,6 +50,7 @@ class TestServer {
   explicit TestServer(const TestServerOptions& options = {});
   ~TestServer();
 
+  const std::string& address() const { return server_->address(); }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   SessionRegistry& registry() { return registry_; }
   MemoryBudget& budget() { return budget_; }

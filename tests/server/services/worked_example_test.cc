@@ -228,6 +228,12 @@ TEST_F(WorkedExampleTest, OneStepMovesEveryParameterByEquation15) {
                       0.1 * answer_.gradient().layers(layer).weights().double_values(k),
                   kTolerance);
     }
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_NEAR(after.layers(layer).biases().double_values(i),
+                  before.layers(layer).biases().double_values(i) +
+                      0.1 * answer_.gradient().layers(layer).biases().double_values(i),
+                  kTolerance);
+    }
   }
 }
 

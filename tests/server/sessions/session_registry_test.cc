@@ -70,6 +70,21 @@ TEST(SessionRegistryTest, MemoryForParametersIsTakenToTheLimit) {
   EXPECT_TRUE(world.TryCreate("c", SmallSpec()).ok());
 }
 
+TEST(SessionRegistryTest, AStepTakesMemoryToTheLimit) {
+  const int64_t vector_bytes = SmallSpec().parameter_count() * int64_t{sizeof(double)};
+  // With Adam: the gradient and the parameters twice, two moments in two learners.
+  const int64_t step_bytes = 8 * vector_bytes;
+  for (const int64_t missing : {0, 1}) {
+    World world({.memory_bytes = vector_bytes * (8 + 2) + step_bytes - missing});
+    const auto session = world.Create("a", SmallSpec());
+    const auto version =
+        session->ApplyGradient(InitialParameters<double>(SmallSpec(3)), {.optimizer = Adam{}}, std::nullopt);
+    EXPECT_EQ(ReasonOf(version.status()), missing == 0 ? "" : "MEMORY_LIMIT") << version.status();
+    EXPECT_EQ(session->state().model_version, missing == 0 ? 1 : 0);
+    EXPECT_EQ(world.budget.used_bytes(), vector_bytes * (8 + 2));
+  }
+}
+
 TEST(SessionRegistryTest, ACopyWithoutMemoryLeavesNothing) {
   FailingStore store;
   const int64_t patterns_bytes = PatternSequence<double>(2, 1).bytes_per_pattern() * 100;
@@ -104,10 +119,10 @@ TEST(SessionRegistryTest, ACopyIsIndependentOfItsSource) {
 TEST(SessionRegistryTest, ListGoesInOrderFromBehindAnId) {
   World world;
   for (const char* id : {"c", "a", "e", "b", "d"}) world.Create(id, SmallSpec());
-  EXPECT_THAT(IdsOf(world.registry.List("", 3, Any)), ElementsAre("a", "b", "c"));
-  EXPECT_THAT(IdsOf(world.registry.List("c", 3, Any)), ElementsAre("d", "e"));
+  EXPECT_THAT(IdsOf(ListSessions(world.registry, "", 3, Any)), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(IdsOf(ListSessions(world.registry, "c", 3, Any)), ElementsAre("d", "e"));
   const auto not_b = [](const SessionState& state) { return state.description.id != "b"; };
-  EXPECT_THAT(IdsOf(world.registry.List("", 2, not_b)), ElementsAre("a", "c"));
+  EXPECT_THAT(IdsOf(ListSessions(world.registry, "", 2, not_b)), ElementsAre("a", "c"));
 }
 
 TEST(SessionRegistryTest, UnknownSessionsAreNotFound) {

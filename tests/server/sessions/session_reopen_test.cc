@@ -152,7 +152,7 @@ TEST_F(SessionReopenTest, SessionsThatNobodyUsesAreClosedForOthersAndOpenedAgain
   run->Cancel(CancelledByTest());
   EXPECT_TRUE(run->WaitForEnd(NeverStop));
   std::vector<std::string> ids;
-  for (const SessionState& state : world.registry.List("", 9, [](const SessionState&) { return true; })) {
+  for (const SessionState& state : ListSessions(world.registry)) {
     ids.push_back(state.description.id);
   }
   EXPECT_THAT(ids, ElementsAre("a", "b", "c", "d"));

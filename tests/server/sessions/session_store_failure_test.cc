@@ -118,7 +118,7 @@ TEST_P(StoreFailureTest, NothingIsSeenBeforeItIsKept) {
 
 TEST_P(StoreFailureTest, WhatIsSeenIsKept) {
   EXPECT_TRUE(GetParam().make(&world_).ok());
-  for (const SessionState& state : world_.registry.List("", 10, [](const SessionState&) { return true; })) {
+  for (const SessionState& state : ListSessions(world_.registry)) {
     const Visible visible = VisibleOf(*world_.Get(state.description.id));
     const CountedSession kept = store_.Kept(state.description.id);
     EXPECT_EQ(kept.model_version, visible.model_version);

@@ -81,7 +81,7 @@ TEST_F(SessionStressTest, EverythingAtOnceGivesRightAnswers) {
       EXPECT_TRUE(session->Update({.labels = Labels{{"round", absl::StrCat(round)}}}).ok());
       EXPECT_EQ(session->state().active_training_run, "run-1");
       const auto all =
-          world_.registry.List("", 1000, [](const SessionState& state) { return state.model_version >= 0; });
+          ListSessions(world_.registry, "", 1000, [](const SessionState& state) { return state.model_version >= 0; });
       EXPECT_GE(all.size(), size_t{kSessions});
     }));
     threads.push_back(Thread([&](int i, int round) {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "server/sessions/session_registry.h"
@@ -14,6 +16,18 @@
 #include "tests/support/random_network.h"
 
 namespace backprop::server {
+
+// From behind `after` on, at most `limit` of those that `matches`.
+inline std::vector<SessionState> ListSessions(
+    SessionRegistry& registry, const std::string& after = "", size_t limit = 1000,
+    const std::function<bool(const SessionState&)>& matches = [](const SessionState&) { return true; }) {
+  std::vector<SessionState> list;
+  registry.Visit(after, [&](const SessionState& state) {
+    if (matches(state)) list.push_back(state);
+    return list.size() < limit;
+  });
+  return list;
+}
 
 struct WorldOptions {
   int worker_count = 2;
