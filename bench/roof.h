@@ -9,8 +9,8 @@
 namespace backprop::bench {
 
 // Floating point operations a second of one core at register-only fused multiply-adds, two each, on the widest vectors
-// that core/ is built for: AVX2 where the processor has it, else SSE2 multiplications and additions. Takes about
-// 10 ms. Scalar is float or double.
+// that core/ is built for: AVX-512 or AVX2 where the processor has it, else SSE2 multiplications and additions. Takes
+// about 10 ms. Scalar is float or double.
 template <typename Scalar>
 double FlopRoof();
 

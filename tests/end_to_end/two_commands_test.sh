@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/test.sh and scripts/demo.sh where they have run before: from any directory, at once, and nothing of theirs left
-# when they are interrupted. Seconds are those of a machine that is busy.
+# scripts/test.sh and scripts/demo.sh where they have run before: from any directory, at once, and nothing of theirs is
+# left when they are interrupted. Seconds are those of a machine that is busy.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
