@@ -37,6 +37,7 @@ double Dot(const Vector<Scalar>& a, const Vector<Scalar>& b) {
 template <typename Scalar>
 double SquaredNormOf(const Vector<Scalar>& v) {
   using Sums = Eigen::Array<Scalar, 32, 1>;
+  if (v.size() < Sums::SizeAtCompileTime) return double{v.squaredNorm()};
   Sums sums = Sums::Zero();
   Eigen::Index i = 0;
   for (; i + sums.size() <= v.size(); i += sums.size()) sums += Eigen::Map<const Sums>(v.data() + i).square();

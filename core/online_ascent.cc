@@ -209,9 +209,14 @@ void OnlineAscent<Scalar>::SendBack(const Parameters<Scalar>& parameters) {
     const Vector<Scalar>& d = now_->steps[layer];
     Vector<Scalar>& d_below = now_->steps[layer - 1];
     // d log L / d h_i = sum_k d_k w_ki (10), times d h_i / d s_i (13).
-    const auto w = parameters.weights(layer);
-    d_below = d(0) * w.row(0).transpose();
-    for (Eigen::Index k = 1; k < d.size(); ++k) d_below += d(k) * w.row(k).transpose();
+    const Scalar* w = parameters.weights(layer).data();
+    Scalar* const below = d_below.data();
+    const Eigen::Index count = d_below.size();
+    for (Eigen::Index i = 0; i < count; ++i) below[i] = d(0) * w[i];
+    for (Eigen::Index k = 1; k < d.size(); ++k) {
+      w += count;
+      for (Eigen::Index i = 0; i < count; ++i) below[i] += d(k) * w[i];
+    }
     MultiplyValuesByDerivative(spec_.activation(layer - 1), now_->h[layer - 1], d_below);
   }
 }

@@ -37,7 +37,7 @@ class Load(threading.Thread):
         self.error: Exception | None = None
         self.channel = grpc.insecure_channel(address, options=[
             ("grpc.max_reconnect_backoff_ms", 50), ("grpc.initial_reconnect_backoff_ms", 20),
-            ("grpc.min_reconnect_backoff_ms", 20), ("grpc.max_receive_message_length", -1)])
+            ("grpc.min_reconnect_backoff_ms", 500), ("grpc.max_receive_message_length", -1)])
         self.sessions = SessionServiceStub(self.channel)
         self.patterns = PatternServiceStub(self.channel)
         self.training = TrainingServiceStub(self.channel)

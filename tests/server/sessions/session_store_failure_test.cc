@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <new>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <thread>
@@ -169,11 +170,11 @@ TEST(SessionCopyTest, OthersChangeTheSessionBetweenThePartsOfABackup) {
   World world({.store = &store});
   const auto session = world.Create("a", SmallSpec());
   std::atomic<bool> appended = false;
-  std::jthread other;
+  std::optional<std::jthread> other;
   int part_count = 0;
   store.OnCopyPart([&] {
     if (part_count == 0) {
-      other = std::jthread([&] { appended = session->Append({.pattern_set = "s"}, SmallPatterns(2)).ok(); });
+      other.emplace([&] { appended = session->Append({.pattern_set = "s"}, SmallPatterns(2)).ok(); });
     }
     return appended || ++part_count == 1'000'000;
   });
