@@ -36,15 +36,19 @@ void ActivateOutputs(Task task, Columns<Scalar> s, const ConstColumns<Scalar>& t
       ActivateOutputs<Scalar>(task, s);
       return;
     case Task::kMultiwayClassification:
-      // sum_k y*_k log y_k = sum_k y*_k (s_k - max) - log sum_k exp(s_k - max).
+      // sum_k y*_k log y_k = sum_k y*_k (s_k - max) - log sum_k exp(s_k - max), where the largest is 1 and the others
+      // may be less than 1 has digits for.
       for (Eigen::Index t = 0; t < s.cols(); ++t) {
         auto column = s.col(t).array();
-        column -= column.maxCoeff();
+        Eigen::Index largest;
+        column -= column.maxCoeff(&largest);
         const Scalar explained = (targets.col(t).array() * column).sum();
         column = column.exp();
-        const Scalar sum = column.sum();
-        log_likelihood(t) = explained - targets.col(t).sum() * std::log(sum);
-        column /= sum;
+        column(largest) = 0;
+        const Scalar others = column.sum();
+        column(largest) = 1;
+        log_likelihood(t) = explained - targets.col(t).sum() * std::log1p(others);
+        column /= 1 + others;
       }
       return;
   }

@@ -19,8 +19,18 @@ namespace {
 
 // Requests on their way at once in a stream.
 constexpr int kRequestsAhead = 4;
-// Each request with uncertainty goes through the whole pattern set again: few large ones.
+// Each request with uncertainty goes through the whole pattern set again: few large ones, of so many multiply-adds at
+// most, a tenth of what a server allows by default.
 constexpr int64_t kUncertaintyBatchBytes = 16 << 20;
+constexpr double kUncertaintyBatchWork = 1e12;
+
+// Patterns of a request with uncertainty: each output's variance is a quadratic form of its gradient.
+int32_t UncertaintyPatternCount(const v1::Session& session) {
+  const auto parameters = static_cast<double>(std::max<int64_t>(session.parameter_count(), 1));
+  const double pattern_work = parameters * parameters * std::max(session.network().output_unit_count(), 1);
+  const int32_t by_bytes = BatchPatternCount(session.network(), kUncertaintyBatchBytes);
+  return static_cast<int32_t>(std::clamp<double>(kUncertaintyBatchWork / pattern_work, 1, by_bytes));
+}
 
 struct PredictFlags {
   std::string name;
@@ -131,8 +141,9 @@ absl::Status RunPredict(CommandContext& context, const PredictFlags& flags) {
   if (!session.ok()) return session.status();
   absl::StatusOr<OpenedPatternFile> file = OpenPatternFile(flags.file, session->network(), /*with_targets=*/false);
   if (!file.ok()) return file.status();
-  const int64_t batch_bytes = flags.with_uncertainty ? kUncertaintyBatchBytes : kBatchBytes;
-  InputRequests requests(flags, std::move(file->reader), BatchPatternCount(session->network(), batch_bytes));
+  const int32_t batch_pattern_count =
+      flags.with_uncertainty ? UncertaintyPatternCount(*session) : BatchPatternCount(session->network());
+  InputRequests requests(flags, std::move(file->reader), batch_pattern_count);
   absl::StatusOr<std::optional<v1::PredictStreamRequest>> request = requests.Next();
   if (!request.ok()) return request.status();
   if (flags.with_uncertainty) return PredictAllWithUncertainty(context, flags, *std::move(request), requests);
@@ -150,9 +161,10 @@ void AddPredict(CLI::App& app, CommandContext& context) {
   command->add_option("--count", flags->count, "Only the first so many patterns")->check(WholeNumber<int64_t>(1));
   command->add_option("--model-version", flags->model_version, "Version of the parameters (default: the latest)")
       ->check(WholeNumber());
-  CLI::Option* const uncertainty =
-      command->add_flag("--with-uncertainty", flags->with_uncertainty,
-                        "Also the standard deviation of each output, of a network of at most 4,096 parameters");
+  CLI::Option* const uncertainty = command->add_flag(
+      "--with-uncertainty", flags->with_uncertainty,
+      "Also the standard deviation of each output, of a network of at most 4,096 parameters; in regression for "
+      "targets with noise of standard deviation 1, scaled as the network learns them");
   command->add_option("--uncertainty-set", flags->uncertainty_set, "The pattern set that the parameters are known from")
       ->needs(uncertainty)
       ->capture_default_str();

@@ -80,7 +80,7 @@ absl::Status RunTrace(CommandContext& context, const TraceFlags& flags) {
   }
   const absl::StatusOr<v1::TraceBackpropagationResponse> trace = context.client().TraceBackpropagation(request);
   if (!trace.ok()) return trace.status();
-  context.Print(*trace, TraceText(*trace, session->network()));
+  context.Print(*trace, TraceText(*trace, *session));
   return absl::OkStatus();
 }
 

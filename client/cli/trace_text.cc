@@ -130,9 +130,16 @@ class LayerTables {
 
 }  // namespace
 
-std::string TraceText(const v1::TraceBackpropagationResponse& trace, const v1::NetworkSpec& network) {
+std::string TraceText(const v1::TraceBackpropagationResponse& trace, const v1::Session& session) {
+  const v1::NetworkSpec& network = session.network();
   std::string text =
       absl::StrFormat("model version %d\nlog likelihood %.9g", trace.model_version(), trace.log_likelihood());
+  const bool scaled_inputs = session.input_scaling().scale_size() > 0;
+  const bool scaled_targets = session.target_scaling().scale_size() > 0;
+  if (scaled_inputs || scaled_targets) {
+    absl::StrAppend(&text, "\nscaled, as the network takes them: ", scaled_inputs ? "x" : "",
+                    scaled_inputs && scaled_targets ? ", " : "", scaled_targets ? "y and y*" : "");
+  }
   for (int layer = 0; layer < trace.layers_size(); ++layer) {
     absl::StrAppend(&text, "\n\n", LayerTables(trace, network, layer).Text());
   }

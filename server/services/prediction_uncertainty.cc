@@ -45,7 +45,9 @@ absl::Status AddUncertainty(const Session<Scalar>& session, const v1::PredictReq
   const ComputationSource<Scalar> source = SourceOfSet(*std::move(stored));
   const DerivativePrice price = LaplacePosterior::Price(spec, source.pattern_count, inputs.cols());
   MemoryCharge charge(session.budget());
-  const int64_t answer_bytes = 2 * inputs.cols() * spec.output_unit_count() * int64_t{sizeof(double)};
+  // And the inputs in double.
+  const int64_t answer_bytes =
+      inputs.cols() * (2 * spec.output_unit_count() + spec.input_unit_count()) * int64_t{sizeof(double)};
   const WorkLimit limit{.server = server_work_limit, .request = request.work_limit()};
   if (absl::Status status = Afford(price, answer_bytes, limit, "the uncertainty", &charge); !status.ok()) return status;
   const DerivativeTask<Scalar> task{spec, snapshot.scalings, snapshot.parameters, source.pattern_count,

@@ -90,6 +90,19 @@ TYPED_TEST(OutputLayerTest, OfMultiwayClassificationIsSoftmaxAndMultinomial) {
   EXPECT_NEAR(layer.error_signals(2), -std::exp(-0.5) / sum, 8 * this->kEpsilon);
 }
 
+// Beside 1 the other exponentials would lose their digits.
+TYPED_TEST(OutputLayerTest, KnowsTheLogLikelihoodOfAnOutputNearOne) {
+  for (const double s : {5.0, 15.0, 30.0}) {
+    const auto sum = static_cast<TypeParam>(s);
+    const OutputLayer<TypeParam> two(Task::kMultiwayClassification, Vector<TypeParam>{{0, sum}},
+                                     Vector<TypeParam>{{0, 1}});
+    const OutputLayer<TypeParam> one(Task::kBinaryClassification, Vector<TypeParam>{{sum}}, Vector<TypeParam>{{1}});
+    const double expected = -std::log1p(std::exp(-s));
+    EXPECT_NEAR(two.log_likelihood, expected, -expected * 8 * this->kEpsilon);
+    EXPECT_NEAR(one.log_likelihood, expected, -expected * 8 * this->kEpsilon);
+  }
+}
+
 TYPED_TEST(OutputLayerTest, IsExactAtWeightedSumsOfAThousandInRegression) {
   const OutputLayer<TypeParam> layer(Task::kRegression, Vector<TypeParam>{{1000, -1000}}, Vector<TypeParam>{{0, 0}});
   EXPECT_EQ(layer.y, (Matrix<TypeParam>{{1000}, {-1000}}));

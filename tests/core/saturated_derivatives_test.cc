@@ -141,6 +141,11 @@ TEST(ReluAtZeroTest, HasNoDerivatives) {
   const Patterns<double> pattern{Matrix<double>::Ones(1, 1), Matrix<double>::Ones(1, 1), RowVector<double>::Ones(1)};
   const Derivatives<double> d(spec, parameters, direction, pattern);
   EXPECT_TRUE(d.product.isZero(0));
+  EXPECT_TRUE(d.gauss_newton.isZero(0));
+  // Of all pairs of parameters that of the output unit's bias with itself alone has one.
+  const Eigen::Vector4d diagonal(0, 0, 0, -1);
+  EXPECT_EQ(d.hessian, WeightMatrix<double>(diagonal.asDiagonal()));
+  EXPECT_EQ(d.diagonal, Vector<double>(diagonal));
   EXPECT_EQ(d.along, (std::vector<double>{-0.5, 0, 0, 0, 0, 0, 0, 0, 0}));
 }
 

@@ -55,8 +55,23 @@ v1::NetworkSpec SmallNetwork(v1::Task task) {
   return network;
 }
 
+v1::Session SmallSession(v1::Task task) {
+  v1::Session session;
+  *session.mutable_network() = SmallNetwork(task);
+  return session;
+}
+
+TEST(TraceTextTest, SaysWhatIsScaled) {
+  v1::Session session = SmallSession(v1::TASK_REGRESSION);
+  EXPECT_THAT(TraceText(SmallTrace(), session), testing::Not(HasSubstr("scaled")));
+  session.mutable_input_scaling()->add_scale(2);
+  EXPECT_THAT(TraceText(SmallTrace(), session), HasSubstr("\nscaled, as the network takes them: x\n"));
+  session.mutable_target_scaling()->add_scale(2);
+  EXPECT_THAT(TraceText(SmallTrace(), session), HasSubstr("\nscaled, as the network takes them: x, y and y*\n"));
+}
+
 TEST(TraceTextTest, EachUnitHasItsStagesAndItsGradient) {
-  EXPECT_EQ(TraceText(SmallTrace(), SmallNetwork(v1::TASK_BINARY_CLASSIFICATION)),
+  EXPECT_EQ(TraceText(SmallTrace(), SmallSession(v1::TASK_BINARY_CLASSIFICATION)),
             "model version 3\n"
             "log likelihood -0.5\n"
             "\n"
@@ -80,7 +95,7 @@ TEST(TraceTextTest, EachUnitHasItsStagesAndItsGradient) {
 TEST(TraceTextTest, SoftmaxOutputsShowWhatEachDependsOn) {
   v1::TraceBackpropagationResponse trace = SmallTrace();
   *trace.mutable_layers(1)->mutable_softmax_derivatives() = Row({0.1, 0.2, 0.3, 0.4}, 2);
-  EXPECT_THAT(TraceText(trace, SmallNetwork(v1::TASK_MULTIWAY_CLASSIFICATION)),
+  EXPECT_THAT(TraceText(trace, SmallSession(v1::TASK_MULTIWAY_CLASSIFICATION)),
               HasSubstr("layer 2, softmax outputs: the error signal d log L/d s_i is the sum over all outputs k of "
                         "d log L/d y_k * d y_k/d s_i\n"
                         "unit  s   y     y*  d log L/d y  d log L/d s\n"
@@ -97,7 +112,7 @@ TEST(TraceTextTest, OfALargeLayerTheFirstUnitsAreShown) {
   *trace.mutable_layers(0) = Layer(many, {many, many, many, many, many});
   *trace.mutable_gradient()->mutable_layers(0)->mutable_weights() = Row(std::vector<double>(625, 1), 25);
   *trace.mutable_gradient()->mutable_layers(0)->mutable_biases() = Row(many, 25);
-  const std::string text = TraceText(trace, SmallNetwork(v1::TASK_REGRESSION));
+  const std::string text = TraceText(trace, SmallSession(v1::TASK_REGRESSION));
   EXPECT_THAT(text, HasSubstr("\n10    1"));
   EXPECT_THAT(text, Not(HasSubstr("\n11 ")));
   EXPECT_THAT(text, HasSubstr("\n... and 15 more units"));
