@@ -156,7 +156,7 @@ class IngestBenchmark {
     for (const client::Client* client : {&durable, &ephemeral}) {
       if (absl::Status status = PrepareTraining(*client, "training"); !status.ok()) return status;
     }
-    const int64_t epoch_count = flags_.quick ? 16 : 40;
+    const int64_t epoch_count = flags_.quick ? 64 : 160;
     for (int i = 0; i < repetition_count(); ++i) {
       for (const auto& [client, rates] : {std::pair(&durable, &with), std::pair(&ephemeral, &without)}) {
         const absl::StatusOr<double> rate = MeasureTraining(*client, "training", epoch_count);

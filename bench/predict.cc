@@ -153,7 +153,7 @@ class PredictBenchmark {
     server::TrainingWorkers workers({.worker_count = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))});
     const ParallelFor all = [&](int count, const std::function<void(int)>& task) { workers.ParallelFor(count, task); };
     TrainingStep<float> step({.layers = {784, 128, 10}, .batch_size = 128, .pattern_count = kTrainingPatterns});
-    const int64_t epoch_count = flags_.quick ? 40 : 100;
+    const int64_t epoch_count = flags_.quick ? 80 : 200;
     std::vector<double> served, local, ratios;
     for (int i = 0; i < flags_.repetition_count(); ++i) {
       const absl::StatusOr<double> rate = MeasureTraining(client, kSession, epoch_count);

@@ -91,7 +91,9 @@ absl::StatusOr<std::shared_ptr<TrainingRun>> Session<Scalar>::StartTrainingRun(T
     const std::lock_guard lock(mutex_);
     if (runs_.size() == kMaxTrainingRuns) change.dropped_runs.push_back(runs_.back()->number());
   }
+  const Clock::time_point begin = Clock::now();
   if (absl::Status status = Commit(&change, change_request); !status.ok()) return status;
+  NoteCheckpoint(begin);  // It stands at its beginning.
   ++next_run_number_;
   NoteHeld(held_count, *std::move(held_charge));
   active_run_ = std::move(kept);
