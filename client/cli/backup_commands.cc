@@ -1,4 +1,7 @@
 // backup and restore: a session as one file. rollback and pin: its earlier model versions.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
 #include <algorithm>
@@ -23,6 +26,14 @@ absl::Status CannotWrite(const std::string& path) {
   return absl::FailedPreconditionError(absl::StrCat("cannot write ", path));
 }
 
+// Whether the file is on the disk: what gets its final name is whole after a loss of power too.
+bool Synced(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool synced = fsync(descriptor) == 0;
+  return close(descriptor) == 0 && synced;
+}
+
 // Under another name until it is whole: a backup that broke off must not look like one.
 absl::Status RunBackup(CommandContext& context, const std::string& name, const std::string& path) {
   v1::ExportSessionRequest request;
@@ -39,6 +50,7 @@ absl::Status RunBackup(CommandContext& context, const std::string& name, const s
   absl::Status status = parts->Finish();
   file.close();
   if (status.ok() && !file) status = CannotWrite(part_path);
+  if (status.ok() && !Synced(part_path)) status = CannotWrite(part_path);
   std::error_code error;
   if (status.ok()) std::filesystem::rename(part_path, path, error);
   if (status.ok() && error) status = CannotWrite(path);

@@ -104,11 +104,11 @@ absl::Status TrainingWorkers::Submit(std::shared_ptr<TrainingJob> job, Place pla
   return absl::OkStatus();
 }
 
-absl::Status TrainingWorkers::RunSlicesAndWait(std::function<bool()> slice) {
+absl::Status TrainingWorkers::RunSlicesAndWait(std::function<bool()> slice, const Place* place) {
   std::promise<absl::Status> done;
   std::future<absl::Status> status = done.get_future();
-  if (absl::Status submitted = Submit(std::make_shared<WaitedJob>(std::move(slice), std::move(done)));
-      !submitted.ok()) {
+  auto job = std::make_shared<WaitedJob>(std::move(slice), std::move(done));
+  if (absl::Status submitted = place ? Submit(std::move(job), *place) : Submit(std::move(job)); !submitted.ok()) {
     return submitted;
   }
   return status.get();

@@ -58,7 +58,8 @@ class TrainingWorkers {
 
   // Runs `slice` on workers, in turn with the jobs, until it returns false: there is no more to do. Errors as in
   // Submit; UNAVAILABLE also when the workers shut down first. Must not be called by a worker.
-  absl::Status RunSlicesAndWait(std::function<bool()> slice);
+  // `place`, if not null, is given to it: taken before, or none at all for work beyond the limit, as in Submit.
+  absl::Status RunSlicesAndWait(std::function<bool()> slice, const Place* place = nullptr);
   // The same for work of one slice.
   absl::Status RunAndWait(const std::function<void()>& work);
 

@@ -17,13 +17,15 @@ absl::Status FileTooLarge(int64_t most) {
 
 }  // namespace
 
-grpc::Status SessionServiceImpl::ExportSession(grpc::ServerContext*, const v1::ExportSessionRequest* request,
+grpc::Status SessionServiceImpl::ExportSession(grpc::ServerContext* call, const v1::ExportSessionRequest* request,
                                                grpc::ServerWriter<v1::ExportSessionResponse>* writer) {
   const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   const absl::StatusOr<std::string> id = ParseSessionName(request->name(), "name");
   if (!id.ok()) return ToGrpcStatus(id.status());
-  const absl::StatusOr<std::unique_ptr<TransferFile>> file = context_.registry->Export(*id);
+  const absl::StatusOr<std::unique_ptr<TransferFile>> file =
+      context_.registry->Export(*id, [&] { return call->IsCancelled() || !CheckServing(context_).ok(); });
+  if (absl::Status status = CheckServing(context_); !file.ok() && !status.ok()) return ToGrpcStatus(status);
   if (!file.ok()) return ToGrpcStatus(file.status());
   while (true) {
     absl::StatusOr<std::string> bytes = (*file)->Read(kTransferBytes);

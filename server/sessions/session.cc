@@ -56,6 +56,7 @@ auto Session<Scalar>::CreateCopy(const std::string& id, const Session& source, c
   SessionDescription description = source.state().description;
   description.id = id;
   description.create_time = std::chrono::system_clock::now();
+  description.pinned_versions.clear();  // Of the source, which the copy has not.
   const SnapshotPtr latest = source.model_versions_.Latest();
   auto snapshot = std::make_shared<const Snapshot<Scalar>>(
       Snapshot<Scalar>{latest->parameters, latest->scalings, /*model_version=*/0});

@@ -159,8 +159,8 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
                                         std::optional<int64_t> expected_model_version,
                                         const ChangeRequest& request = {});
 
-  // Writes all that the store keeps of it into a new file `path`, between other changes.
-  absl::Status Export(const std::string& path);
+  // Writes all that the store keeps of it into a new file `path`, between other changes. CANCELLED once `given_up`.
+  absl::Status Export(const std::string& path, const StopCheck& given_up = NeverStop);
 
   // Cancels an active training run, giving `reason`, refuses every change from now on, and leaves the store's files.
   void Close(const absl::Status& reason);
@@ -222,7 +222,8 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   // A copy of the learner for `options`, with its state where they are those of the last time.
   OnlineLearner<Scalar> LearnerFor(const TrainingOptions& options) const;
   // Has the workers go through `pass`, slice by slice; without commit_mutex_.
-  absl::Status RunOnWorkers(OnlinePass<Scalar>* pass, const StopCheck& given_up);
+  absl::Status RunOnWorkers(OnlinePass<Scalar>* pass, const StopCheck& given_up,
+                            const TrainingWorkers::Place* place = nullptr);
   // Checks that patterns can be learned from, and takes the memory for them.
   absl::Status CheckOnline(const AppendTarget& target, const Patterns<Scalar>& patterns, MemoryCharge* charge) const;
   TrainingTask<Scalar> TaskOf(const TrainingRunRequest& request, PatternSequence<Scalar> patterns,

@@ -1,5 +1,6 @@
 // The part of Session that keeps changes in the store, once for every request.
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <new>
 #include <utility>
@@ -144,19 +145,24 @@ absl::Status Session<Scalar>::KeepAnswer(const ChangeRequest& request) {
 }
 
 template <typename Scalar>
-absl::Status Session<Scalar>::Export(const std::string& path) {
+absl::Status Session<Scalar>::Export(const std::string& path, const StopCheck& given_up) {
   const std::lock_guard one_at_a_time(export_mutex_);
   std::unique_lock commit(commit_mutex_);
   if (absl::Status status = CheckOpen(); !status.ok()) return status;
   if (absl::Status status = log_->BeginCopy(path); !status.ok()) return status;
-  while (true) {
+  // As long as it kept them from it others have the log: training and its callers go on during a long copy. For less
+  // and less when they add as fast as it copies, so that it comes to an end.
+  double share = 1;
+  for (int64_t least_left = std::numeric_limits<int64_t>::max();;) {
     const Clock::time_point begin = Clock::now();
-    const absl::StatusOr<bool> done = log_->CopyPart();
-    if (!done.ok()) return done.status();
-    if (*done) break;
-    // As long as it kept them from it others have the log: training and its callers go on during a long copy.
-    closes_.wait_for(commit, Clock::now() - begin, [this] { return closing_.load(); });
+    const absl::StatusOr<int64_t> left = log_->CopyPart();
+    if (!left.ok()) return left.status();
+    if (*left == 0) break;
+    if (*left >= least_left) share /= 2;
+    least_left = std::min(least_left, *left);
+    closes_.wait_for(commit, share * (Clock::now() - begin), [this] { return closing_.load(); });
     if (absl::Status status = CheckOpen(); !status.ok()) return status;
+    if (given_up()) return absl::CancelledError("the copy was given up");
   }
   commit.unlock();
   return environment_.store->FinishCopy(path);

@@ -26,7 +26,8 @@ OnlineLearner<Scalar> Session<Scalar>::LearnerFor(const TrainingOptions& options
 }
 
 template <typename Scalar>
-absl::Status Session<Scalar>::RunOnWorkers(OnlinePass<Scalar>* pass, const StopCheck& given_up) {
+absl::Status Session<Scalar>::RunOnWorkers(OnlinePass<Scalar>* pass, const StopCheck& given_up,
+                                           const TrainingWorkers::Place* place) {
   using Outcome = typename OnlinePass<Scalar>::Outcome;
   TrainingWorkers* const workers = environment_.workers;
   const ParallelFor parallel_for = [workers](int count, const std::function<void(int)>& task) {
@@ -35,13 +36,15 @@ absl::Status Session<Scalar>::RunOnWorkers(OnlinePass<Scalar>* pass, const StopC
   // A message of many patterns must hold up neither the server's shutdown nor the session's deletion.
   const StopCheck stopped = [&] { return closing_ || workers->stopping() || given_up(); };
   Outcome outcome = Outcome::kBatchDone;
-  const absl::Status status = workers->RunSlicesAndWait([&] {
-    const Clock::time_point begin = Clock::now();
-    do {
-      outcome = stopped() ? Outcome::kStopped : pass->Step(parallel_for, stopped);
-    } while (outcome == Outcome::kBatchDone && Clock::now() - begin < TrainingWorkers::kSlice);
-    return outcome == Outcome::kBatchDone;
-  });
+  const absl::Status status = workers->RunSlicesAndWait(
+      [&] {
+        const Clock::time_point begin = Clock::now();
+        do {
+          outcome = stopped() ? Outcome::kStopped : pass->Step(parallel_for, stopped);
+        } while (outcome == Outcome::kBatchDone && Clock::now() - begin < TrainingWorkers::kSlice);
+        return outcome == Outcome::kBatchDone;
+      },
+      place);
   if (!status.ok()) return status;
   if (outcome == Outcome::kDiverged) return Diverged("these patterns");
   if (outcome == Outcome::kDone) return absl::OkStatus();

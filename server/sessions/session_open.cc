@@ -22,8 +22,10 @@ auto Session<Scalar>::Open(OpenedSession<Scalar> opened, const SessionEnvironmen
       new Session(kept.description, std::make_shared<const Snapshot<Scalar>>(std::move(kept.snapshots.front())),
                   std::move(opened.log), std::move(charge), environment));
   const std::lock_guard commit(session->commit_mutex_);
-  // All of them, until it is known which of them are held.
-  std::vector<int64_t> held{session->model_versions_.Latest()->model_version};
+  // All of them, until it is known which of them are held; and those that are pinned of what is learned again.
+  std::vector<int64_t> held = kept.description.pinned_versions;
+  held.push_back(session->model_versions_.Latest()->model_version);
+  session->model_versions_.Hold(held);
   for (size_t i = 1; i < kept.snapshots.size(); ++i) {
     session->kept_versions_.push_back(kept.snapshots[i].model_version);
     held.push_back(kept.snapshots[i].model_version);
@@ -90,11 +92,13 @@ absl::StatusOr<std::map<int64_t, PatternSequence<Scalar>>> Session<Scalar>::Rest
 template <typename Scalar>
 absl::Status Session<Scalar>::ReplayOnline(const KeptSession<Scalar>& kept,
                                            const std::map<int64_t, PatternSequence<Scalar>>& sequences) {
+  const TrainingWorkers::Place accepted;
   for (const OnlineStep& step : kept.online_steps) {
     const SnapshotPtr latest = model_versions_.Latest();
     const Patterns<Scalar> patterns = sequences.at(step.pattern_set_key).Slice(step.offset, step.pattern_count);
     OnlinePass<Scalar> pass(spec(), latest->scalings, patterns, LearnerFor(step.options), latest->parameters);
-    if (absl::Status status = RunOnWorkers(&pass, NeverStop); !status.ok()) return status;
+    // It was acknowledged: a full queue must not keep it.
+    if (absl::Status status = RunOnWorkers(&pass, NeverStop, &accepted); !status.ok()) return status;
     model_versions_.Publish(std::make_shared<const Snapshot<Scalar>>(
         Snapshot<Scalar>{pass.parameters(), latest->scalings, step.model_version}));
     learner_ = pass.learner();

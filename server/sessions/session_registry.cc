@@ -15,6 +15,10 @@ bool HasFailed(const AnySession& any) {
   return std::visit([](const auto& session) { return session->failed(); }, any);
 }
 
+absl::StatusOr<bool> WasAnswered(const AnySession& session, const ChangeRequest& request) {
+  return std::visit([&](const auto& typed) { return typed->WasAnswered(request); }, session);
+}
+
 }  // namespace
 
 absl::Status SessionRegistry::Load() {
@@ -102,7 +106,13 @@ absl::StatusOr<AnySession> SessionRegistry::Create(SessionDescription descriptio
 absl::StatusOr<AnySession> SessionRegistry::Copy(const std::string& source, const std::string& id,
                                                  const ChangeRequest& request) {
   const absl::StatusOr<AnySession> original = Find(source);
-  if (!original.ok()) return original;
+  if (!original.ok()) {
+    // The source may have gone since the copy was made.
+    const absl::StatusOr<AnySession> copy = request.id.empty() ? original : Find(id);
+    if (!copy.ok()) return original;
+    const absl::StatusOr<bool> answered = WasAnswered(*copy, request);
+    return answered.ok() && *answered ? copy : original;
+  }
   return Enter(id, request, [&] {
     return std::visit(
         [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::StatusOr<AnySession> {
@@ -149,12 +159,14 @@ absl::StatusOr<AnySession> SessionRegistry::Find(const std::string& id) {
   return session;
 }
 
-absl::StatusOr<std::unique_ptr<TransferFile>> SessionRegistry::Export(const std::string& id) {
+absl::StatusOr<std::unique_ptr<TransferFile>> SessionRegistry::Export(const std::string& id,
+                                                                      const StopCheck& given_up) {
   const absl::StatusOr<AnySession> session = Find(id);
   if (!session.ok()) return session.status();
   absl::StatusOr<std::unique_ptr<TransferFile>> file = NewTransfer();
   if (!file.ok()) return file;
-  absl::Status status = std::visit([&](const auto& typed) { return typed->Export((*file)->path()); }, *session);
+  absl::Status status =
+      std::visit([&](const auto& typed) { return typed->Export((*file)->path(), given_up); }, *session);
   if (!status.ok()) return status;
   return file;
 }
@@ -175,6 +187,9 @@ absl::Status SessionRegistry::Delete(const std::string& id, const ChangeRequest&
     if (!answer.ok()) return answer.status();
     if (*answer && (*answer)->request_hash == request.hash) return absl::OkStatus();
     if (*answer) return InvalidField("request_id", "was used for another request before; choose a new id");
+    const absl::StatusOr<AnySession> session = Find(id);
+    const absl::StatusOr<bool> answered = session.ok() ? WasAnswered(*session, request) : false;
+    if (!answered.ok()) return answered.status();
   }
   std::unique_lock lock(mutex_);
   Entry* const entry = Await(id, &lock);

@@ -49,7 +49,7 @@ class SessionRegistry {
   // A copy of session `source` under `id`; errors as in Create, and NOT_FOUND.
   absl::StatusOr<AnySession> Copy(const std::string& source, const std::string& id, const ChangeRequest& request = {});
   // A file with all that is kept of a session; errors as in Find, and FAILED_PRECONDITION, reason EPHEMERAL.
-  absl::StatusOr<std::unique_ptr<TransferFile>> Export(const std::string& id);
+  absl::StatusOr<std::unique_ptr<TransferFile>> Export(const std::string& id, const StopCheck& given_up = NeverStop);
   // A file to be filled for Import.
   absl::StatusOr<std::unique_ptr<TransferFile>> NewTransfer() { return environment_.store->NewTransfer(); }
   // A new session from such a file; errors as in Create, and DATA_LOSS.

@@ -19,7 +19,7 @@ class EphemeralLog final : public SessionLog<Scalar> {
     return absl::OkStatus();
   }
   absl::Status BeginCopy(const std::string&) override { return NoFiles(); }
-  absl::StatusOr<bool> CopyPart() override { return NoFiles(); }
+  absl::StatusOr<int64_t> CopyPart() override { return NoFiles(); }
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -10,14 +11,23 @@
 
 namespace backprop::server {
 
-FileCopy::FileCopy(RecordFile* file, const std::string& path)
-    : to_(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE), backup_(to_, file->database()) {}
+namespace {
 
-bool FileCopy::CopyPart() {
-  const bool last = part_count_ > 0 && --part_count_ == 0;
-  const int result = backup_.executeStep(last ? -1 : kPartPages);
-  if (part_count_ == 0) part_count_ = 1 + backup_.getTotalPageCount() / kPartPages;
-  return result == SQLITE_DONE;
+// Nothing of a copy is of use before FinishCopy.
+SQLite::Database NewFile(const std::string& path) {
+  SQLite::Database file(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+  file.exec("PRAGMA synchronous = OFF");
+  file.exec("PRAGMA journal_mode = OFF");
+  return file;
+}
+
+}  // namespace
+
+FileCopy::FileCopy(RecordFile* file, const std::string& path) : to_(NewFile(path)), backup_(to_, file->database()) {}
+
+int64_t FileCopy::CopyPart() {
+  if (backup_.executeStep(kPartPages) == SQLITE_DONE) return 0;
+  return std::max(backup_.getRemainingPageCount(), 1);
 }
 
 absl::Status FinishCopy(const std::string& path) {

@@ -4,6 +4,7 @@
 #include <SQLiteCpp/Backup.h>
 #include <SQLiteCpp/Database.h>
 
+#include <cstdint>
 #include <string>
 
 #include "server/storage/record_file.h"
@@ -20,14 +21,12 @@ class FileCopy {
   // Into the new file `path`. Throws SQLite::Exception, as all of it does. The file outlives the copy.
   FileCopy(RecordFile* file, const std::string& path);
 
-  // Copies the next part; true when nothing is left. What the file had in the beginning goes by parts of kPartPages,
-  // and the rest at once, so that it comes to an end however fast the file grows.
-  bool CopyPart();
+  // Copies the next kPartPages; how many pages are left.
+  int64_t CopyPart();
 
  private:
   SQLite::Database to_;
   SQLite::Backup backup_;
-  int part_count_ = 0;
 };
 
 // Leaves in a whole copy what is in use, makes it durable, and checks that all of a session is there. Otherwise there

@@ -114,11 +114,15 @@ absl::Status SqliteLog<Scalar>::BeginCopy(const std::string& path) {
 }
 
 template <typename Scalar>
-absl::StatusOr<bool> SqliteLog<Scalar>::CopyPart() {
-  if (absl::Status status = Prepare(); !status.ok()) return status;
-  const auto done = Protect(file_->path(), [this]() -> absl::StatusOr<bool> { return copy_->CopyPart(); });
-  if (!done.ok() || *done) copy_.reset();
-  return done;
+absl::StatusOr<int64_t> SqliteLog<Scalar>::CopyPart() {
+  absl::StatusOr<int64_t> left = 0;
+  if (absl::Status status = Prepare(); !status.ok()) {
+    left = status;
+  } else {
+    left = Protect(file_->path(), [this]() -> absl::StatusOr<int64_t> { return copy_->CopyPart(); });
+  }
+  if (!left.ok() || *left == 0) copy_.reset();
+  return left;
 }
 
 template class SqliteLog<float>;

@@ -26,7 +26,7 @@ class SqliteLog final : public SessionLog<Scalar> {
   absl::Status ReadPatterns(
       const std::function<absl::Status(int64_t pattern_set_key, const Patterns<Scalar>& patterns)>& visit) override;
   absl::Status BeginCopy(const std::string& path) override;
-  absl::StatusOr<bool> CopyPart() override;
+  absl::StatusOr<int64_t> CopyPart() override;
 
  private:
   absl::Status Mark();

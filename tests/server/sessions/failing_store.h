@@ -34,8 +34,8 @@ class FailingStore final : public SessionStore {
     good_calls_ = count;
   }
   void Recover() { FailAfter(kAlways); }
-  // A copy of a log is whole when this says so.
-  void OnCopyPart(std::function<bool()> hook) { copy_part_ = std::move(hook); }
+  // How much is left of a copy of a log.
+  void OnCopyPart(std::function<int64_t()> hook) { copy_part_ = std::move(hook); }
   // Called with every commit before it is kept.
   void OnCommit(std::function<void()> hook) { hook_ = std::move(hook); }
 
@@ -85,7 +85,7 @@ class FailingStore final : public SessionStore {
       return absl::OkStatus();
     }
     absl::Status BeginCopy(const std::string&) override { return absl::OkStatus(); }
-    absl::StatusOr<bool> CopyPart() override { return store_->copy_part_(); }
+    absl::StatusOr<int64_t> CopyPart() override { return store_->copy_part_(); }
 
    private:
     FailingStore* const store_;
@@ -141,7 +141,7 @@ class FailingStore final : public SessionStore {
   mutable std::mutex mutex_;
   int good_calls_ = kAlways;
   std::map<std::string, CountedSession> kept_;
-  std::function<bool()> copy_part_;
+  std::function<int64_t()> copy_part_;
   std::function<void()> hook_;
 };
 

@@ -69,24 +69,6 @@ TEST_F(SessionReopenTest, PatternsOfADeletedSetAreNotNeededToLearnAgain) {
   ExpectSame(before, SeenSession(*Restart().Get("a")));
 }
 
-TEST_F(SessionReopenTest, TheStoreHasTheVersionsThatAreKeptAndNoOthers) {
-  auto a = Restart().Create("a", SmallSpec());
-  // Held in front of all that come later.
-  ASSERT_TRUE(a->Update({.pinned_versions = std::vector<int64_t>{0}}).ok());
-  for (int i = 0; i < 20; ++i) {
-    ASSERT_TRUE(a->ApplyGradient(InitialParameters<double>(SmallSpec(3)), kMomentum, {}).ok());
-  }
-  a.reset();
-  End();
-  store_ = SqliteStore::OpenDirectory(directory_.path(), {.vfs = vfs_}).value();
-  std::vector<int64_t> versions;
-  const AnyOpenedSession opened = store_->Open("a").value();
-  for (const auto& snapshot : std::get<OpenedSession<double>>(opened).kept.snapshots) {
-    versions.push_back(snapshot.model_version);
-  }
-  EXPECT_THAT(versions, ElementsAre(0, 13, 14, 15, 16, 17, 18, 19, 20));
-}
-
 TEST_F(SessionReopenTest, ARequestGetsItsFirstAnswerInALaterLife) {
   std::string answer;
   const auto request = [&](int64_t hash) {

@@ -176,7 +176,7 @@ TEST(SessionCopyTest, OthersChangeTheSessionBetweenThePartsOfABackup) {
     if (part_count == 0) {
       other.emplace([&] { appended = session->Append({.pattern_set = "s"}, SmallPatterns(2)).ok(); });
     }
-    return appended || ++part_count == 1'000'000;
+    return appended || ++part_count == 1'000'000 ? 0 : 1;
   });
   ASSERT_TRUE(session->Export("nowhere").ok());
   EXPECT_TRUE(appended);
