@@ -57,11 +57,12 @@ double FlopRateOfSse2() {
 
 template <typename Scalar>
 double FlopRoof() {
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool v4 = __builtin_cpu_supports("avx512f");
+  // As the dynamic loader chooses among the builds of core/.
+  const auto rate = __builtin_cpu_supports("x86-64-v4")   ? FlopRateOfAvx512<Scalar>
+                    : __builtin_cpu_supports("x86-64-v3") ? FlopRateOfAvx2<Scalar>
+                                                          : FlopRateOfSse2<Scalar>;
   double best = 0;
-  for (int i = 0; i < 5; ++i)
-    best = std::max(best, v4 ? FlopRateOfAvx512<Scalar>() : v3 ? FlopRateOfAvx2<Scalar>() : FlopRateOfSse2<Scalar>());
+  for (int i = 0; i < 5; ++i) best = std::max(best, rate());
   return best;
 }
 

@@ -22,7 +22,7 @@ constexpr int64_t kMaxNumbersAtOnce = 1 << 22;
 constexpr int64_t kMinSliceWork = 1'000'000;
 constexpr int64_t kMinSlicePatterns = 16, kMaxSlicePatterns = 64;
 constexpr int64_t kMinPartWork = 1'000'000;
-constexpr int64_t kPartInputs = 16;  // Parts are multiples of it: the columns of a product's tile.
+constexpr int64_t kPartInputs = 16;  // Parts are multiples of it: whole vectors of a product's tile.
 constexpr int64_t kMaxSlices = 16;   // A power of two.
 // Patterns that are predicted at once: what one layer leaves behind is in the cache when the next one reads it.
 constexpr int64_t kPredictedPatterns = 64;

@@ -223,18 +223,17 @@ void OnlineAscent<Scalar>::SendBack(const Parameters<Scalar>& parameters) {
 
 template <typename Scalar>
 double OnlineAscent<Scalar>::SquaredNorm(double squared_input) const {
-  double sum = SquaredNormOf(now_->steps[1]) * squared_input;
-  for (int layer = 2; layer <= spec_.layer_count(); ++layer) {
-    sum += SquaredNormOf(now_->steps[layer]) * (1 + SquaredNormOf(now_->h[layer - 1]));
-  }
+  const auto sum_by = [&](const auto& squared) {
+    double sum = squared(now_->steps[1]) * squared_input;
+    for (int layer = 2; layer <= spec_.layer_count(); ++layer) {
+      sum += squared(now_->steps[layer]) * (1 + squared(now_->h[layer - 1]));
+    }
+    return sum;
+  };
+  const double sum = sum_by(SquaredNormOf<Scalar>);
   if (std::isfinite(sum)) return sum;
   // Squares may be beyond Scalar's range where the gradient is not.
-  sum = now_->steps[1].template cast<double>().squaredNorm() * squared_input;
-  for (int layer = 2; layer <= spec_.layer_count(); ++layer) {
-    const auto d = now_->steps[layer].template cast<double>(), h = now_->h[layer - 1].template cast<double>();
-    sum += d.squaredNorm() * (1 + h.squaredNorm());
-  }
-  return sum;
+  return sum_by([](const Vector<Scalar>& v) { return v.template cast<double>().squaredNorm(); });
 }
 
 template <typename Scalar>

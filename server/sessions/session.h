@@ -252,7 +252,7 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
 
   std::mutex export_mutex_;  // Taken before commit_mutex_.
   mutable std::mutex commit_mutex_;
-  std::condition_variable closes_;
+  std::condition_variable closes_;                      // Waited for by a copy between its parts.
   MemoryCharge charge_ ABSL_GUARDED_BY(commit_mutex_);  // For model versions, learner, description.
   std::unique_ptr<SessionLog<Scalar>> log_ ABSL_GUARDED_BY(commit_mutex_);
   std::atomic<bool> closing_ = false;  // Set before Close waits for commit_mutex_.

@@ -151,14 +151,14 @@ absl::Status Session<Scalar>::Export(const std::string& path, const StopCheck& g
   if (absl::Status status = CheckOpen(); !status.ok()) return status;
   if (absl::Status status = log_->BeginCopy(path); !status.ok()) return status;
   // As long as it kept them from it others have the log: training and its callers go on during a long copy. For less
-  // and less when they add as fast as it copies, so that it comes to an end.
+  // where half of the parts or more bring it no nearer to the end, as others add so fast, so that it comes there.
   double share = 1;
   for (int64_t least_left = std::numeric_limits<int64_t>::max();;) {
     const Clock::time_point begin = Clock::now();
     const absl::StatusOr<int64_t> left = log_->CopyPart();
     if (!left.ok()) return left.status();
     if (*left == 0) break;
-    if (*left >= least_left) share /= 2;
+    share = *left < least_left ? std::min(1.0, 2 * share) : share / 2;
     least_left = std::min(least_left, *left);
     closes_.wait_for(commit, share * (Clock::now() - begin), [this] { return closing_.load(); });
     if (absl::Status status = CheckOpen(); !status.ok()) return status;

@@ -130,8 +130,8 @@ class SessionLog {
       const std::function<absl::Status(int64_t pattern_set_key, const Patterns<Scalar>& patterns)>& visit) = 0;
   // Begins to copy all that is kept into the new file `path`, in place of a copy that is under way.
   virtual absl::Status BeginCopy(const std::string& path) = 0;
-  // Copies the next part; how many are left, about: 0 when it is whole. The log may be used in between: the copy has
-  // what was committed until its last part. It is for SessionStore::FinishCopy.
+  // Copies the next part. Returns what is left, in units of the store: 0 when it is whole. The log may be used in
+  // between: the copy has what was committed until its last part. It is for SessionStore::FinishCopy.
   virtual absl::StatusOr<int64_t> CopyPart() = 0;
 };
 

@@ -10,7 +10,6 @@
 #include "server/storage/storage_error.h"
 
 namespace backprop::server {
-
 namespace {
 
 // Nothing of a copy is of use before FinishCopy.

@@ -21,7 +21,7 @@ class FileCopy {
   // Into the new file `path`. Throws SQLite::Exception, as all of it does. The file outlives the copy.
   FileCopy(RecordFile* file, const std::string& path);
 
-  // Copies the next kPartPages; how many pages are left.
+  // Copies the next kPartPages. Returns how many pages are left.
   int64_t CopyPart();
 
  private:

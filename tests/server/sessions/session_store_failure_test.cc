@@ -182,6 +182,16 @@ TEST(SessionCopyTest, OthersChangeTheSessionBetweenThePartsOfABackup) {
   EXPECT_TRUE(appended);
 }
 
+TEST(SessionCopyTest, ABackupThatIsGivenUpEndsBetweenItsParts) {
+  FailingStore store;
+  World world({.store = &store});
+  const auto session = world.Create("a", SmallSpec());
+  int part_count = 0;
+  store.OnCopyPart([&] { return ++part_count == 1'000'000 ? 0 : 1; });
+  EXPECT_EQ(session->Export("nowhere", [&] { return part_count == 3; }).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(part_count, 3);
+}
+
 TEST(SessionCopyTest, OthersChangeTheSessionWhileACopyIsWritten) {
   FailingStore store;
   World world({.store = &store});
