@@ -36,6 +36,12 @@ bool HasDeadline(const grpc::ServerContext& context) {
 class EmptyPredictions final : public v1::PredictionService::Service {
  public:
   bool has_deadline = false;
+  std::vector<int> request_sizes;  // Patterns of each request with uncertainty.
+
+  grpc::Status Predict(grpc::ServerContext*, const v1::PredictRequest* request, v1::PredictResponse*) override {
+    request_sizes.push_back(request->inputs().row_count());
+    return grpc::Status::OK;
+  }
 
   grpc::Status PredictStream(grpc::ServerContext* context,
                              grpc::ServerReaderWriter<v1::PredictResponse, v1::PredictStreamRequest>* stream) override {
@@ -267,6 +273,16 @@ TEST_F(DerivativeCommandsTest, WhatIsComputedOverPatternsHasADeadlineOnlyIfAsked
   EXPECT_FALSE(predictions_.has_deadline);
   ASSERT_EQ(Run({"predict", "x", inputs.path()}, /*timeout_seconds=*/500), absl::OkStatus());
   EXPECT_TRUE(predictions_.has_deadline);
+}
+
+// The variance of a pattern's one output takes the square of the parameters' count: 10^12 in all.
+TEST_F(DerivativeCommandsTest, PredictWithUncertaintyKeepsRequestsToTheirWork) {
+  std::string content;
+  for (int i = 0; i < 150'000; ++i) content += "1,2\n";
+  const TemporaryFile inputs(content);
+  sessions_.session.set_parameter_count(4000);
+  ASSERT_EQ(Run({"predict", "x", inputs.path(), "--with-uncertainty"}), absl::OkStatus());
+  EXPECT_THAT(predictions_.request_sizes, ElementsAre(62'500, 62'500, 25'000));
 }
 
 }  // namespace
