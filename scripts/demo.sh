@@ -13,6 +13,7 @@ say "Building Release"
 cmake --preset release -DBACKPROP_WITH_TESTS=OFF >/dev/null
 cmake --build --preset release --target backpropd backprop_cli
 
+# A job, not a process substitution: a shell that a signal ends waits for its jobs only.
 server=
 finish() {
   [ -z "$server" ] || { kill "$server" && wait "$server"; } || true
@@ -22,8 +23,12 @@ trap finish EXIT
 
 say "Starting backpropd"
 # It prints one line when it is ready: `backpropd listening on HOST:PORT`.
-exec 3< <(exec build/release/server/backpropd --listen 127.0.0.1:0 --ephemeral)
+pipe=$(mktemp -u)
+mkfifo "$pipe"
+build/release/server/backpropd --listen 127.0.0.1:0 --ephemeral >"$pipe" &
 server=$!
+exec 3<"$pipe"
+rm "$pipe"
 read -r ready <&3
 echo "$ready"
 export BACKPROP_SERVER=${ready##* }

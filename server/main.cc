@@ -7,21 +7,22 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
-#include <system_error>
 #include <thread>
 
-#include "absl/strings/numbers.h"
+#include "core/error.h"
+#include "server/flags.h"
 #include "server/log/library_log.h"
 #include "server/process/machine_memory.h"
+#include "server/process/timer.h"
 #include "server/scheduling/training_workers.h"
 #include "server/services/rpc_server.h"
 #include "server/services/service_context.h"
@@ -32,94 +33,12 @@
 namespace backprop::server {
 namespace {
 
-struct Flags {
-  RpcServerOptions rpc{.listen = "127.0.0.1:50051"};
-  std::string data_dir;
-  bool ephemeral = false;
-  size_t kept_versions = kDefaultKeptVersions;
-  double checkpoint_interval_s = 1;
-  int training_workers = 0;
-  int queue_limit = 256;
-  SessionLimits sessions;
-  int64_t memory_limit_mib = 0;
-  int max_streams = 192;
-  int64_t work_limit_billions = kDefaultWorkLimit / 1'000'000'000;
-  double drain_timeout_s = 5;
-};
+constexpr double kShortestDrainSeconds = 1;    // Training runs keep where they stand in it.
+constexpr double kShareForCalls = 0.75;        // Of --drain-timeout; then calls are cancelled, and have the rest to end.
+constexpr double kLongestIdlePeriodSeconds = 10;  // Between two looks for sessions that nobody uses.
 
-// Empty, or what is wrong. gRPC itself would take port 99999 for 34463, and 443 where there is none.
-std::string ListenError(const std::string& listen) {
-  const char* const end = listen.data() + listen.size();
-  int port = -1;
-  const size_t colon = listen.rfind(':');
-  const bool number = colon != std::string::npos &&
-                      std::from_chars(listen.data() + colon + 1, end, port) == std::from_chars_result{end, std::errc()};
-  return number && port >= 0 && port <= 65'535 ? "" : "must be HOST:PORT with a port from 0 to 65535, but is " + listen;
-}
-
-// The same. CLI::Range takes "nan" for a number in any range.
-std::string SecondsError(const std::string& text) {
-  double seconds = 0;
-  const bool good = absl::SimpleAtod(text, &seconds) && seconds >= 0 && seconds <= 3600;
-  return good ? "" : "must be from 0 to 3600 seconds, but is " + text;
-}
-
-// Where the XDG Base Directory Specification puts what a program keeps.
-std::string DefaultDataDir() {
-  const char* const state = std::getenv("XDG_STATE_HOME");
-  if (state != nullptr && *state == '/') return std::string(state) + "/backpropd";
-  const char* const home = std::getenv("HOME");
-  return (home != nullptr ? std::string(home) : "") + "/.local/state/backpropd";
-}
-
-void AddFlags(CLI::App* app, Flags* flags) {
-  app->add_option("--listen", flags->rpc.listen, "host:port to serve on; port 0 takes a free one")
-      ->check(ListenError)
-      ->capture_default_str();
-  flags->data_dir = DefaultDataDir();
-  CLI::Option* const data_dir =
-      app->add_option("--data-dir", flags->data_dir, "directory of the sessions, a file each; made if need be")
-          ->capture_default_str();
-  app->add_flag("--ephemeral", flags->ephemeral, "keep sessions in memory only: they end with the process")
-      ->excludes(data_dir);
-  app->add_option("--keep-versions", flags->kept_versions, "model versions of a session that are kept")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app->add_option("--checkpoint-interval", flags->checkpoint_interval_s,
-                  "seconds between two checkpoints of a training run, at least")
-      ->check(SecondsError)
-      ->capture_default_str();
-  app->add_option("--training-workers", flags->training_workers, "threads that train; 0: one a core")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
-  app->add_option("--queue-limit", flags->queue_limit, "training runs queued and running at most")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  app->add_option("--max-sessions", flags->sessions.max_sessions, "sessions at most")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  app->add_option("--max-open-sessions", flags->sessions.max_open_sessions,
-                  "sessions in memory above which those that nobody uses are closed")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  app->add_option("--memory-limit", flags->memory_limit_mib,
-                  "MiB that sessions may use for parameters, patterns and work; 0: three quarters of what the machine, "
-                  "or the container, has")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
-      ->capture_default_str();
-  app->add_option("--rpc-threads", flags->rpc.thread_limit, "threads for calls at most")
-      ->check(CLI::Range(8, 100'000))
-      ->capture_default_str();
-  app->add_option("--max-streams", flags->max_streams, "streaming calls open at most; keep it below --rpc-threads")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  app->add_option("--work-limit", flags->work_limit_billions,
-                  "10^9 multiply-adds that a call for derivatives beyond the gradient may take at most")
-      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
-      ->capture_default_str();
-  app->add_option("--drain-timeout", flags->drain_timeout_s, "seconds that calls have to end at shutdown")
-      ->check(SecondsError)
-      ->capture_default_str();
+std::chrono::nanoseconds FromSeconds(double seconds) {
+  return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
 }
 
 int64_t MemoryLimitBytes(const Flags& flags) {
@@ -137,12 +56,13 @@ sigset_t EndingSignals() {
 }
 
 // The sessions' store, or null where they are to be kept in no file that can be written.
-std::unique_ptr<SessionStore> OpenStore(const Flags& flags) {
+std::unique_ptr<SessionStore> OpenStore(const Flags& flags, MemoryBudget* budget, const std::atomic<bool>& draining) {
   if (flags.ephemeral) {
     spdlog::warn("--ephemeral: sessions are kept in memory only and end with this process");
     return std::make_unique<EphemeralStore>();
   }
-  absl::StatusOr<std::unique_ptr<SqliteStore>> store = SqliteStore::OpenDirectory(flags.data_dir);
+  absl::StatusOr<std::unique_ptr<SqliteStore>> store = SqliteStore::OpenDirectory(
+      flags.data_dir, {.budget = budget, .interruption = [&draining] { return CheckServing(draining); }});
   if (store.ok()) return *std::move(store);
   spdlog::error("{}", std::string(store.status().message()));
   return nullptr;
@@ -153,9 +73,11 @@ int Run(const Flags& flags) {
   const sigset_t ending = EndingSignals();
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
 
-  const std::unique_ptr<SessionStore> store = OpenStore(flags);
-  if (store == nullptr) return 1;
+  std::optional<Timer> end_all;  // When it takes too long; ahead of all else, whose end it waits for.
+  std::atomic<bool> draining = false;
   MemoryBudget budget(MemoryLimitBytes(flags));
+  const std::unique_ptr<SessionStore> store = OpenStore(flags, &budget, draining);
+  if (store == nullptr) return 1;
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   TrainingWorkers workers(
       {.worker_count = flags.training_workers > 0 ? flags.training_workers : cores, .queue_limit = flags.queue_limit});
@@ -163,6 +85,7 @@ int Run(const Flags& flags) {
   std::mutex failing_mutex;
   std::set<std::string> failing;  // Ids of sessions that cannot be kept.
   const auto report_storage = [&](const std::string& id, const absl::Status& status) {
+    if (draining && ReasonOf(status) == "SHUTTING_DOWN") return;  // Of an opening that we cut off.
     const std::lock_guard lock(failing_mutex);
     const bool changed = status.ok() ? failing.erase(id) > 0 : failing.insert(id).second;
     if (!changed) return;
@@ -173,12 +96,12 @@ int Run(const Flags& flags) {
     }
     if (RpcServer* const server = serving) server->SetSessionHealth(id, status.ok());
   };
-  const auto checkpoint_interval = std::chrono::milliseconds(static_cast<int64_t>(flags.checkpoint_interval_s * 1000));
   SessionRegistry registry({.store = store.get(),
                             .workers = &workers,
                             .budget = &budget,
                             .kept_versions = flags.kept_versions,
-                            .checkpoint_interval = checkpoint_interval,
+                            .checkpoint_interval = std::chrono::floor<std::chrono::milliseconds>(
+                                FromSeconds(flags.checkpoint_interval_s)),
                             .report_storage = report_storage},
                            flags.sessions);
   budget.SetReclaim([&registry] { return registry.CloseIdle(); });
@@ -186,7 +109,6 @@ int Run(const Flags& flags) {
     spdlog::error("{}", std::string(status.message()));
     return 1;
   }
-  std::atomic<bool> draining = false;
   RequestLog request_log;
   StreamSlots streams(flags.max_streams);
   const ServiceContext context{.registry = &registry,
@@ -211,13 +133,27 @@ int Run(const Flags& flags) {
     }
   });
 
+  std::optional<Timer> closing_idle;
+  if (flags.idle_timeout_s > 0) {
+    const double period = std::min(flags.idle_timeout_s / 4, kLongestIdlePeriodSeconds);
+    closing_idle.emplace(FromSeconds(period), [&registry, timeout = FromSeconds(flags.idle_timeout_s)] {
+      const auto used_before = SessionRegistry::Clock::now() - timeout;
+      while (registry.CloseIdle(used_before)) continue;
+    });
+  }
+
   int signal = 0;
   sigwait(&ending, &signal);
   spdlog::info("signal {}: shutting down", signal);
+  // What was acknowledged is kept: neither a disk that hangs nor a call that nothing can stop need be waited for.
+  end_all.emplace(FromSeconds(std::max(flags.drain_timeout_s, kShortestDrainSeconds)), [] {
+    spdlog::warn("ended before all calls have: --drain-timeout is over");
+    spdlog::default_logger()->flush();
+    std::_Exit(0);
+  });
+  const auto deadline = std::chrono::system_clock::now() + FromSeconds(kShareForCalls * flags.drain_timeout_s);
   draining = true;
   // Training first: then watchers hear how their runs ended, before the deadline cancels their calls.
-  const auto deadline =
-      std::chrono::system_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(flags.drain_timeout_s * 1000));
   (*server)->StopServing();
   workers.Shutdown();
   (*server)->Shutdown(deadline);

@@ -19,8 +19,8 @@ absl::StatusOr<StreamSlots::Slot> StreamSlots::Take() {
   return Slot(nullptr, [this](void*) { --taken_; });
 }
 
-absl::Status CheckServing(const ServiceContext& context) {
-  if (!*context.draining) return absl::OkStatus();
+absl::Status CheckServing(const std::atomic<bool>& draining) {
+  if (!draining) return absl::OkStatus();
   return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
                "the server is shutting down; try again elsewhere or later");
 }

@@ -48,7 +48,8 @@ struct ServiceContext {
 };
 
 // UNAVAILABLE, reason SHUTTING_DOWN, once the server takes no new work.
-absl::Status CheckServing(const ServiceContext& context);
+absl::Status CheckServing(const std::atomic<bool>& draining);
+inline absl::Status CheckServing(const ServiceContext& context) { return CheckServing(*context.draining); }
 
 // The session that `name`, a field called `field`, names.
 absl::StatusOr<AnySession> FindSession(const ServiceContext& context, const std::string& name, const char* field);

@@ -165,7 +165,7 @@ absl::Status Session<Scalar>::Export(const std::string& path, const StopCheck& g
     if (given_up()) return absl::CancelledError("the copy was given up");
   }
   commit.unlock();
-  return environment_.store->FinishCopy(path);
+  return environment_.store->FinishCopy(path, given_up);
 }
 
 template <typename Scalar>

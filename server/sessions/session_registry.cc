@@ -35,7 +35,8 @@ std::vector<std::pair<std::string, absl::Status>> SessionRegistry::ResumeTrainin
   std::vector<std::pair<std::string, absl::Status>> failed;
   for (const std::string& id : *ids) {
     if (stop()) break;
-    if (absl::Status status = Find(id).status(); !status.ok()) failed.emplace_back(id, std::move(status));
+    absl::Status status = Find(id).status();
+    if (!status.ok() && !stop()) failed.emplace_back(id, std::move(status));
   }
   return failed;
 }
@@ -77,7 +78,7 @@ absl::StatusOr<AnySession> SessionRegistry::Enter(const std::string& id, const C
   absl::Cleanup settle = [&] {  // Also when memory runs out.
     lock.lock();
     entry.busy = false;
-    entry.last_use = ++use_count_;
+    entry.last_use = Clock::now();
     if (session.ok()) {
       entry.open = *session;
     } else {
@@ -136,7 +137,7 @@ absl::StatusOr<AnySession> SessionRegistry::Find(const std::string& id) {
   std::unique_lock lock(mutex_);
   Entry* const entry = Await(id, &lock);
   if (entry == nullptr) return SessionNotFound(id);
-  entry->last_use = ++use_count_;
+  entry->last_use = Clock::now();
   if (entry->open && !HasFailed(*entry->open)) return *entry->open;
   entry->busy = true;
   std::optional<AnySession> failed = std::exchange(entry->open, std::nullopt);
@@ -246,14 +247,15 @@ void SessionRegistry::Visit(const std::string& after, const std::function<bool(c
   }
 }
 
-bool SessionRegistry::CloseIdle() {
+bool SessionRegistry::CloseIdle(Clock::time_point used_before) {
   if (!environment_.store->durable()) return false;
   std::unique_lock lock(mutex_);
   Entry* idle = nullptr;
   for (auto& [id, entry] : sessions_) {
     // Whom nobody else holds nobody can come to hold: that needs the lock. Its training run would hold it.
     const bool unused =
-        !entry.busy && entry.open && std::visit([](const auto& typed) { return typed.use_count() == 1; }, *entry.open);
+        !entry.busy && entry.open && entry.last_use < used_before &&
+        std::visit([](const auto& typed) { return typed.use_count() == 1; }, *entry.open);
     if (unused && (idle == nullptr || entry.last_use < idle->last_use)) idle = &entry;
   }
   if (idle == nullptr) return false;

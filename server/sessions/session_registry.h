@@ -1,6 +1,8 @@
-// All sessions of the server, by id: opened when they are asked for, closed when others need the room.
+// All sessions of the server, by id: opened when they are asked for, closed when nobody uses them for long or others
+// need the room.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -31,6 +33,8 @@ struct SessionLimits {
 // Thread-safe.
 class SessionRegistry {
  public:
+  using Clock = std::chrono::steady_clock;
+
   SessionRegistry(SessionEnvironment environment, SessionLimits limits)
       : environment_(std::move(environment)), limits_(limits) {}
 
@@ -65,8 +69,9 @@ class SessionRegistry {
   size_t count() const;
   size_t open_count() const;
 
-  // Closes the session that was used longest ago of those that nobody uses; false when there is none.
-  bool CloseIdle();
+  // Closes the session that was used longest ago of those that nobody uses, nor has since `used_before`; false when
+  // there is none.
+  bool CloseIdle(Clock::time_point used_before = Clock::time_point::max());
 
  private:
   using Make = std::function<absl::StatusOr<AnySession>()>;
@@ -74,7 +79,7 @@ class SessionRegistry {
   struct Entry {
     bool busy = false;  // Being made, opened, described, closed or deleted by one thread; others wait.
     std::optional<AnySession> open = {};
-    int64_t last_use = 0;
+    Clock::time_point last_use = {};
   };
 
   // Reserves the id, makes the session without holding the lock, and enters it.
@@ -90,7 +95,6 @@ class SessionRegistry {
   mutable std::mutex mutex_;
   std::condition_variable freed_;  // An entry is no longer busy.
   std::map<std::string, Entry> sessions_ ABSL_GUARDED_BY(mutex_);
-  int64_t use_count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace backprop::server

@@ -187,8 +187,8 @@ class SessionStore {
   // A path for SessionLog::BeginCopy, where no file is yet, or a file for Import to be filled. FAILED_PRECONDITION,
   // reason EPHEMERAL, of a store that keeps no files.
   virtual absl::StatusOr<std::unique_ptr<TransferFile>> NewTransfer() = 0;
-  // Makes a whole copy a file for Import, or removes it. Errors as in Open.
-  virtual absl::Status FinishCopy(const std::string& path) = 0;
+  // Makes a whole copy a file for Import, or removes it. Errors as in Open; CANCELLED once `given_up`.
+  virtual absl::Status FinishCopy(const std::string& path, const StopCheck& given_up) = 0;
   // Takes over such a file under a new id, once all of it is checked. Errors as in Open, and
   // ALREADY_EXISTS.
   virtual absl::Status Import(const std::string& path, const std::string& id) = 0;

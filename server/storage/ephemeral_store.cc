@@ -46,7 +46,7 @@ absl::StatusOr<std::optional<RequestAnswer>> EphemeralStore::FindDeletion(const 
 
 absl::StatusOr<std::unique_ptr<TransferFile>> EphemeralStore::NewTransfer() { return NoFiles(); }
 
-absl::Status EphemeralStore::FinishCopy(const std::string&) { return NoFiles(); }
+absl::Status EphemeralStore::FinishCopy(const std::string&, const StopCheck&) { return NoFiles(); }
 
 absl::Status EphemeralStore::Import(const std::string&, const std::string&) { return NoFiles(); }
 

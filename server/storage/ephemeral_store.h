@@ -21,7 +21,7 @@ class EphemeralStore final : public SessionStore {
   absl::Status Delete(const std::string& id, const RequestAnswer* answer) override;
   absl::StatusOr<std::optional<RequestAnswer>> FindDeletion(const std::string& request_id) override;
   // FAILED_PRECONDITION, reason EPHEMERAL, as is BeginCopy of a log.
-  absl::Status FinishCopy(const std::string& path) override;
+  absl::Status FinishCopy(const std::string& path, const StopCheck& given_up) override;
   absl::Status Import(const std::string& path, const std::string& id) override;
   absl::StatusOr<std::unique_ptr<TransferFile>> NewTransfer() override;
   bool durable() const override { return false; }

@@ -1,11 +1,15 @@
 #include "server/storage/file_copy.h"
 
+#include <SQLiteCpp/Exception.h>
+#include <SQLiteCpp/Statement.h>
 #include <sqlite3.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
 
+#include "absl/cleanup/cleanup.h"
+#include "server/storage/data_directory.h"
 #include "server/storage/sqlite_log.h"
 #include "server/storage/storage_error.h"
 
@@ -20,6 +24,26 @@ SQLite::Database NewFile(const std::string& path) {
   return file;
 }
 
+// SQLite's instructions between two looks whether to go on: a few MiB of a copy.
+constexpr int kInstructions = 100;
+
+// Writes all that is in use of `file` into the new file `path`, and makes it durable.
+void Compact(RecordFile* file, const std::string& path, const Interruption& interruption) {
+  sqlite3_progress_handler(
+      file->connection(), kInstructions,
+      [](void* go_on) { return static_cast<const Interruption*>(go_on)->operator()().ok() ? 0 : 1; },
+      const_cast<Interruption*>(&interruption));
+  const absl::Cleanup uninstall = [file] { sqlite3_progress_handler(file->connection(), 0, nullptr, nullptr); };
+  SQLite::Statement copy(file->database(), "VACUUM INTO ?");
+  copy.bind(1, path);
+  if (copy.tryExecuteStep() != SQLITE_DONE) {
+    file->CheckGoOn();
+    throw SQLite::Exception(file->connection());
+  }
+  // VACUUM INTO leaves that to its caller.
+  if (absl::Status status = SyncFile(path); !status.ok()) throw StorageException(status);
+}
+
 }  // namespace
 
 FileCopy::FileCopy(RecordFile* file, const std::string& path) : to_(NewFile(path)), backup_(to_, file->database()) {}
@@ -29,16 +53,17 @@ int64_t FileCopy::CopyPart() {
   return std::max(backup_.getRemainingPageCount(), 1);
 }
 
-absl::Status FinishCopy(const std::string& path) {
+absl::Status FinishCopy(const std::string& path, const Interruption& interruption, MemoryBudget* budget) {
   absl::Status status = Protect(path, [&] {
+    const RecordFileOptions options{.interruption = interruption};
     {
-      RecordFile all(path, RecordFile::Mode::kOpenAside, {});
+      RecordFile all(path, RecordFile::Mode::kOpenAside, options);
       std::filesystem::remove(path);  // Of use by `all` alone now, which makes room for what it has.
-      all.CopyTo(path);
+      Compact(&all, path, interruption);
     }
     // A backup that cannot be restored must not pass for one.
-    RecordFile copy(path, RecordFile::Mode::kOpenAside, {});
-    return CheckSession(&copy);
+    RecordFile copy(path, RecordFile::Mode::kOpenAside, options);
+    return CheckSession(&copy, budget);
   });
   if (std::error_code ignored; !status.ok()) std::filesystem::remove(path, ignored);
   return status;

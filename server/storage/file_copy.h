@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "server/sessions/memory_budget.h"
 #include "server/storage/record_file.h"
 
 namespace backprop::server {
@@ -29,8 +30,8 @@ class FileCopy {
   SQLite::Backup backup_;
 };
 
-// Leaves in a whole copy what is in use, makes it durable, and checks that all of a session is there. Otherwise there
-// is no file.
-absl::Status FinishCopy(const std::string& path);
+// Leaves in a whole copy what is in use, makes it durable, and checks that all of a session is there, with memory of
+// `budget`. Otherwise there is no file. Stops by what `interruption` says.
+absl::Status FinishCopy(const std::string& path, const Interruption& interruption, MemoryBudget* budget);
 
 }  // namespace backprop::server

@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "core/error.h"
 #include "server/storage/byte_archive.h"
-#include "server/storage/data_directory.h"
 #include "server/storage/storage_error.h"
 
 namespace backprop::server {
@@ -66,6 +65,7 @@ void RecordFile::Head::serialize(Archive& archive) {
 RecordFile::RecordFile(std::string path, Mode mode, const RecordFileOptions& options)
     : path_(std::move(path)),
       application_id_(options.application_id),
+      interruption_(options.interruption),
       database_(path_, FlagsOf(mode), /*aBusyTimeoutMs=*/0, options.vfs) {
   const Migrations& migrations = options.migrations == nullptr ? SessionMigrations() : *options.migrations;
   Configure(mode);
@@ -252,6 +252,10 @@ std::optional<RecordFile::Record> RecordFile::Last(RecordKind kind) {
   return Record{key, std::string(CheckedData(last, 1, kind, key))};
 }
 
+void RecordFile::CheckGoOn() const {
+  if (absl::Status status = interruption_(); !status.ok()) throw StorageException(std::move(status));
+}
+
 void RecordFile::VisitRecords(const Visit& visit) {
   VisitRows("SELECT kind, key, data, checksum FROM record WHERE kind <> 0 ORDER BY kind, key", RecordKind::kDescription,
             RecordKind::kAnswer, visit);
@@ -270,6 +274,7 @@ void RecordFile::VisitRows(const std::string& sql, RecordKind first, RecordKind 
   std::pair<RecordKind, int64_t> before(RecordKind::kHead, 0);
   SQLite::Statement rows(database_, sql);
   while (rows.executeStep()) {
+    CheckGoOn();
     const RecordKind kind{rows.getColumn(0).getInt64()};
     const int64_t key = rows.getColumn(1).getInt64();
     if (kind < first || kind > last) ThrowDamaged("it has a record of an unknown kind");
@@ -287,14 +292,6 @@ void RecordFile::VisitRows(const std::string& sql, RecordKind first, RecordKind 
       ThrowDamaged(absl::StrCat("records are missing, or too many, of kind ", kind));
     }
   }
-}
-
-void RecordFile::CopyTo(const std::string& path) {
-  SQLite::Statement copy(database_, "VACUUM INTO ?");
-  copy.bind(1, path);
-  copy.exec();
-  // VACUUM INTO leaves that to its caller.
-  if (absl::Status status = SyncFile(path); !status.ok()) throw StorageException(status);
 }
 
 }  // namespace backprop::server

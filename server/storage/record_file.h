@@ -13,15 +13,20 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "server/storage/session_schema.h"
 
 namespace backprop::server {
+
+// What ends a long read: the error that it then fails with, or OK as long as it may go on.
+using Interruption = std::function<absl::Status()>;
 
 // How a file is opened.
 struct RecordFileOptions {
   std::string vfs = {};                    // SQLite's name of a file system; empty: the default.
   const Migrations* migrations = nullptr;  // Null: SessionMigrations().
   int32_t application_id = kSessionApplicationId;
+  Interruption interruption = [] { return absl::OkStatus(); };
 };
 
 // Owns the only connection to the file. Every function throws: SQLite::Exception, StorageException, or what its
@@ -69,8 +74,8 @@ class RecordFile {
   void VisitRecords(const Visit& visit);
   void VisitKind(RecordKind kind, const Visit& visit);
 
-  // Writes a copy without gaps into the new file `path`, and makes it durable.
-  void CopyTo(const std::string& path);
+  // Throws what is to end a long read, if anything.
+  void CheckGoOn() const;
   // A statement without results; for migrations.
   void Execute(const std::string& sql) { database_.exec(sql); }
   [[noreturn]] void ThrowDamaged(const std::string& what) const;
@@ -112,6 +117,7 @@ class RecordFile {
 
   const std::string path_;
   const int32_t application_id_;
+  const Interruption interruption_;
   SQLite::Database database_;
   Head head_;       // With the changes of the transaction under way.
   Head kept_head_;  // Of the last commit.

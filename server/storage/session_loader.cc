@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/sessions/resource_name.h"
 #include "server/storage/record_codec.h"
+#include "server/storage/storage_error.h"
 
 namespace backprop::server {
 namespace {
@@ -196,6 +197,14 @@ SessionDescription LoadDescription(RecordFile* file, const std::string& id) {
   const std::optional<std::string> data = file->Get(RecordKind::kDescription, 0);
   if (!data) file->ThrowDamaged("it has no description");
   return DecodeDescription(*data, id);
+}
+
+std::optional<MemoryCharge> ChargeForLoad(RecordFile* file, MemoryBudget* budget) {
+  if (budget == nullptr) return std::nullopt;
+  MemoryCharge charge(budget);
+  const int64_t bytes = file->database().execAndGet("SELECT ifnull(sum(length(data)), 0) FROM record").getInt64();
+  if (absl::Status status = charge.Grow(bytes, "reading the session"); !status.ok()) throw StorageException(status);
+  return charge;
 }
 
 template <typename Scalar>

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
+#include "server/sessions/memory_budget.h"
 #include "server/sessions/session_store.h"
 #include "server/storage/record_file.h"
 
@@ -13,6 +15,9 @@ namespace backprop::server {
 // can be used without another check.
 
 SessionDescription LoadDescription(RecordFile* file, const std::string& id);
+
+// The memory that LoadSession needs, of a budget if there is one. Throws RESOURCE_EXHAUSTED, reason MEMORY_LIMIT.
+std::optional<MemoryCharge> ChargeForLoad(RecordFile* file, MemoryBudget* budget);
 
 // All but the patterns, of a session of that description.
 template <typename Scalar>

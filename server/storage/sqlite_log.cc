@@ -19,8 +19,9 @@ void CheckContents(RecordFile* file, const SessionDescription& description) {
 
 }  // namespace
 
-absl::Status CheckSession(RecordFile* file) {
+absl::Status CheckSession(RecordFile* file, MemoryBudget* budget) {
   return Protect(file->path(), [&] {
+    const std::optional<MemoryCharge> charge = ChargeForLoad(file, budget);
     const SessionDescription description = LoadDescription(file, "");
     description.spec.fields().precision == Precision::kFloat32 ? CheckContents<float>(file, description)
                                                                : CheckContents<double>(file, description);

@@ -12,8 +12,8 @@
 
 namespace backprop::server {
 
-// Loads all of a session of that description and checks its patterns; DATA_LOSS as in SessionStore::Open.
-absl::Status CheckSession(RecordFile* file);
+// Loads all of a session, with memory of `budget` (null: without a limit), and checks its patterns; errors as in SessionStore::Open.
+absl::Status CheckSession(RecordFile* file, MemoryBudget* budget);
 
 // Owns the session's file until it is destroyed; the directory outlives it. Not thread-safe.
 template <typename Scalar>

@@ -1,5 +1,6 @@
 #include "server/storage/sqlite_store.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,8 +20,11 @@ bool HasUnfinishedRun(RecordFile* file) { return !LoadState(file, "").active_tra
 }  // namespace
 
 SqliteStore::SqliteStore(std::unique_ptr<DataDirectory> directory, std::unique_ptr<DeletionLog> deletions,
-                         RecordFileOptions options)
-    : directory_(std::move(directory)), deletions_(std::move(deletions)), options_(std::move(options)) {}
+                         MemoryBudget* budget, RecordFileOptions options)
+    : directory_(std::move(directory)),
+      deletions_(std::move(deletions)),
+      budget_(budget),
+      options_(std::move(options)) {}
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::OpenDirectory(const std::string& directory,
                                                                         const SqliteStoreOptions& options) {
@@ -29,8 +33,10 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::OpenDirectory(const st
   if (absl::Status status = (*opened)->TakeUp(); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<DeletionLog>> deletions = DeletionLog::Open(opened->get(), {.vfs = options.vfs});
   if (!deletions.ok()) return deletions.status();
-  return std::unique_ptr<SqliteStore>(new SqliteStore(*std::move(opened), *std::move(deletions),
-                                                      {.vfs = options.vfs, .migrations = options.migrations}));
+  return std::unique_ptr<SqliteStore>(new SqliteStore(*std::move(opened), *std::move(deletions), options.budget,
+                                                      {.vfs = options.vfs,
+                                                       .migrations = options.migrations,
+                                                       .interruption = options.interruption}));
 }
 
 std::unique_ptr<RecordFile> SqliteStore::OpenFile(const std::string& id, RecordFile::Mode mode) const {
@@ -102,7 +108,10 @@ template <typename Scalar>
 absl::StatusOr<AnyOpenedSession> SqliteStore::OpenTyped(std::unique_ptr<RecordFile> file,
                                                         const SessionDescription& description) {
   const std::string& id = description.id;
+  // Until it is loaded: what is kept of it in memory its session charges, each part with its name.
+  std::optional<MemoryCharge> charge = ChargeForLoad(file.get(), budget_);
   KeptSession<Scalar> kept = LoadSession<Scalar>(file.get(), description);
+  charge.reset();
   const std::string marker = DataDirectory::MarkerFileName(id);
   const bool unfinished = !kept.runs.empty() && !HasEnded(kept.runs.back().run.state);
   // A file that was copied here by hand may lack its marker; one that is stale would be looked at at every start.
@@ -144,6 +153,13 @@ absl::StatusOr<std::optional<RequestAnswer>> SqliteStore::FindDeletion(const std
   return deletions_->Find(request_id);
 }
 
+absl::Status SqliteStore::FinishCopy(const std::string& path, const StopCheck& given_up) {
+  const auto interruption = [&given_up] {
+    return given_up() ? absl::CancelledError("the copy was given up") : absl::OkStatus();
+  };
+  return server::FinishCopy(path, interruption, budget_);
+}
+
 absl::StatusOr<std::unique_ptr<TransferFile>> SqliteStore::NewTransfer() {
   // With a dot, which no id of a session has.
   return std::make_unique<DirectoryTransferFile>(
@@ -158,7 +174,7 @@ absl::Status SqliteStore::Import(const std::string& path, const std::string& id)
     status = Protect(path, [&] {
       const std::unique_ptr<RecordFile> file = OpenFile(id, RecordFile::Mode::kOpenAside);
       unfinished_run = HasUnfinishedRun(file.get());
-      return CheckSession(file.get());
+      return CheckSession(file.get(), budget_);
     });
   }
   if (absl::IsDataLoss(status)) {

@@ -18,6 +18,8 @@ namespace backprop::server {
 struct SqliteStoreOptions {
   std::string vfs = {};                    // SQLite's name of a file system; empty: the default.
   const Migrations* migrations = nullptr;  // Of session files; null: SessionMigrations().
+  MemoryBudget* budget = nullptr;          // Of what is read, outlives the store; null: without a limit.
+  Interruption interruption = [] { return absl::OkStatus(); };  // Of opening and importing a session. Thread-safe.
 };
 
 // Beside the errors of SessionStore all calls fail with RESOURCE_EXHAUSTED, reason STORAGE_FULL, where there is no room
@@ -38,7 +40,7 @@ class SqliteStore final : public SessionStore {
   absl::StatusOr<SessionState> Describe(const std::string& id) override;
   absl::Status Delete(const std::string& id, const RequestAnswer* answer) override;
   absl::StatusOr<std::optional<RequestAnswer>> FindDeletion(const std::string& request_id) override;
-  absl::Status FinishCopy(const std::string& path) override { return server::FinishCopy(path); }
+  absl::Status FinishCopy(const std::string& path, const StopCheck& given_up) override;
   absl::Status Import(const std::string& path, const std::string& id) override;
   absl::StatusOr<std::unique_ptr<TransferFile>> NewTransfer() override;
   bool durable() const override { return true; }
@@ -46,7 +48,7 @@ class SqliteStore final : public SessionStore {
   absl::StatusOr<std::vector<std::string>> ListUnfinished() override;
 
  private:
-  SqliteStore(std::unique_ptr<DataDirectory> directory, std::unique_ptr<DeletionLog> deletions,
+  SqliteStore(std::unique_ptr<DataDirectory> directory, std::unique_ptr<DeletionLog> deletions, MemoryBudget* budget,
               RecordFileOptions options);
 
   template <typename Scalar>
@@ -64,6 +66,7 @@ class SqliteStore final : public SessionStore {
 
   const std::unique_ptr<DataDirectory> directory_;
   const std::unique_ptr<DeletionLog> deletions_;
+  MemoryBudget* const budget_;
   const RecordFileOptions options_;
   std::atomic<int64_t> transfer_count_ = 0;
 };

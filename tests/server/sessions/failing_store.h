@@ -61,7 +61,7 @@ class FailingStore final : public SessionStore {
   absl::StatusOr<SessionState> Describe(const std::string&) override { return absl::NotFoundError("counted only"); }
   absl::StatusOr<std::optional<RequestAnswer>> FindDeletion(const std::string&) override { return std::nullopt; }
   absl::Status Import(const std::string&, const std::string&) override { return absl::UnimplementedError(""); }
-  absl::Status FinishCopy(const std::string&) override { return absl::OkStatus(); }
+  absl::Status FinishCopy(const std::string&, const StopCheck&) override { return absl::OkStatus(); }
   absl::StatusOr<std::unique_ptr<TransferFile>> NewTransfer() override { return absl::UnimplementedError(""); }
   bool durable() const override { return false; }
   absl::StatusOr<std::vector<std::string>> List() override { return std::vector<std::string>(); }

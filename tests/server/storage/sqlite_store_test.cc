@@ -119,7 +119,7 @@ TYPED_TEST(SqliteStoreTest, RestoresABackupUnderAnotherId) {
   const std::string backup = this->directory_.PathOf("backup");
   ASSERT_TRUE(this->log_->BeginCopy(backup).ok());
   EXPECT_EQ(this->log_->CopyPart().value(), 0);
-  ASSERT_TRUE(this->store_->FinishCopy(backup).ok());
+  ASSERT_TRUE(this->store_->FinishCopy(backup, NeverStop).ok());
   ASSERT_TRUE(this->Commit(OwnedChange<TypeParam>{.time_ns = 99}).ok()) << "the log is of use behind a backup";
   ASSERT_TRUE(this->store_->Import(backup, "b").ok());
   const absl::StatusOr<std::string> text = StoredText(this->store_.get(), "b");
@@ -157,7 +157,7 @@ TYPED_TEST(SqliteStoreTest, ACopyHasWhatIsCommittedBetweenItsParts) {
   EXPECT_FALSE(done);
   for (int parts = 0; !done && parts < 100; ++parts) done = this->log_->CopyPart().value() == 0;
   ASSERT_TRUE(done);
-  ASSERT_TRUE(this->store_->FinishCopy(path).ok());
+  ASSERT_TRUE(this->store_->FinishCopy(path, NeverStop).ok());
   ASSERT_TRUE(this->store_->Import(path, "b").ok());
   for (OwnedChange<TypeParam>& change : workload) {
     if (change.description) change.description->id = "b";
@@ -172,7 +172,7 @@ TYPED_TEST(SqliteStoreTest, ACopyThatIsDamagedIsNone) {
   ASSERT_TRUE(this->log_->BeginCopy(path).ok());
   ASSERT_EQ(this->log_->CopyPart().value(), 0);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
-  EXPECT_EQ(this->store_->FinishCopy(path).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(this->store_->FinishCopy(path, NeverStop).code(), absl::StatusCode::kDataLoss);
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
