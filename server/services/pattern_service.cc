@@ -43,9 +43,7 @@ class AppendAnswer final : public PendingAnswer {
   AppendAnswer(Stream* stream, std::atomic<bool>* broken) : stream_(stream), broken_(broken) {}
 
   // Checks the batch and begins to store it.
-  void Begin(const ServiceContext& context, const v1::AppendPatternsRequest& request, StreamTarget* target) {
-    status_ = CheckServing(context);
-    if (!status_.ok()) return;
+  void Begin(const v1::AppendPatternsRequest& request, StreamTarget* target) {
     status_ = Guarded([&] { return FindAndBegin(request, target); });
     offset_given_ = request.has_offset();
     session_ = target->found();
@@ -145,7 +143,7 @@ grpc::Status PatternServiceImpl::AppendPatterns(grpc::ServerContext*, AppendStre
   AnswerQueue answers;  // Batches are decoded while those before them are committed.
   for (v1::AppendPatternsRequest request; !broken && stream->Read(&request);) {
     auto answer = std::make_unique<AppendAnswer>(stream, &broken);
-    answer->Begin(context_, request, &target);
+    answer->Begin(request, &target);
     answers.Push(std::move(answer));
   }
   return grpc::Status::OK;

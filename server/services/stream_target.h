@@ -43,6 +43,7 @@ class StreamTarget {
           },
           *found_);
     }
+    if (absl::Status status = CheckServing(context_); !status.ok()) return status;
     if (request.has_offset() && request.offset() < 0) {
       violations.Add("offset", absl::StrCat("must be 0 or more, but is ", request.offset()));
     }

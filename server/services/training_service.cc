@@ -213,8 +213,8 @@ grpc::Status TrainingServiceImpl::TrainOnline(grpc::ServerContext* call, OnlineS
   v1::TrainOnlineRequest request;
   for (bool first = true; stream->Read(&request); first = false) {
     v1::TrainOnlineResponse response;
-    absl::Status status = CheckServing(context_);
-    if (status.ok() && request.has_options()) {
+    absl::Status status;
+    if (request.has_options()) {
       Violations violations;
       const TrainingOptions decoded = DecodeOnlineOptions(request.options(), "options", &violations);
       if (!first) violations.Add("options", "must come in the stream's first message only");

@@ -9,19 +9,18 @@ import argparse
 import pathlib
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 
-from processes import PATIENCE_S, ROOT, Server
+import stubs  # First: it makes importable what the loads import.
+import crash_loads as loads
+from processes import PATIENCE_S, Server
 
 FLAGS = ("--checkpoint-interval", "0.05")
 
 
 def follow(crashed, whole) -> None:
     """Does the work that `crashed` did on the server of `whole`, which is left alone."""
-    import crash_loads as loads
     whole.create()
     if isinstance(crashed, (loads.Appending, loads.Learning)):
         count = crashed.next_offset("s") // loads.BATCH
@@ -37,7 +36,6 @@ def follow(crashed, whole) -> None:
 
 def check(crashed, whole) -> str:
     """What was promised, against what is there."""
-    import crash_loads as loads
     assert crashed.parameters() == whole.parameters(), f"{crashed.name}: other parameters than without crashes"
     if isinstance(crashed, loads.Appending):
         stored = crashed.stored()
@@ -68,7 +66,6 @@ def kill_at_random(server: Server, folder: str, kills: int, draw: random.Random)
 
 
 def run(kills: int, seed: int, work: pathlib.Path) -> None:
-    import crash_loads as loads
     kinds = (loads.Appending, loads.Learning, loads.Training, loads.Stepping)
     (work / "crashed").mkdir()
     server = Server("--data-dir", str(work / "crashed"), *FLAGS)
@@ -95,9 +92,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as stubs, tempfile.TemporaryDirectory() as work:
-        subprocess.run([ROOT / "examples/python/generate_stubs.sh", stubs], check=True, timeout=PATIENCE_S)
-        sys.path.insert(0, stubs)
+    with tempfile.TemporaryDirectory() as work:
         print(f"{arguments.kills} kills, seed {arguments.seed}")
         run(arguments.kills, arguments.seed, pathlib.Path(work))
     print("nothing lost, nothing done twice, the same bits")

@@ -13,6 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # CTest says which binaries; by hand the tests run on the release build.
 BACKPROPD = os.environ.get("BACKPROPD", str(ROOT / "build/release/server/backpropd"))
 BACKPROP = os.environ.get("BACKPROP", str(ROOT / "build/release/client/cli/backprop"))
+DISK_FAULTS_LIBRARY = os.environ.get("DISK_FAULTS_LIBRARY",
+                                     str(ROOT / "build/release/tests/end_to_end/libdisk_faults.so"))
 
 # Far more than anything here takes: a limit for what hangs, not a measure of speed.
 PATIENCE_S = 120
@@ -50,13 +52,18 @@ def refused(*flags: str) -> tuple[int, str, str]:
 
 class Server:
     """backpropd on the loopback interface, by default on a free port and with nothing kept. As a context manager it is
-    ended by SIGTERM."""
+    ended by SIGTERM. `disk_faults` is a folder of disk_faults.cc."""
 
-    def __init__(self, *flags: str, listen: str = "127.0.0.1:0"):
+    def __init__(self, *flags: str, listen: str = "127.0.0.1:0", disk_faults: str = ""):
         self._log = tempfile.TemporaryFile("w+")
         store = () if "--data-dir" in flags else ("--ephemeral",)
+        environment = dict(os.environ)
+        if disk_faults:
+            # AddressSanitizer's library would be the first.
+            asan_options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+            environment |= {"DISK_FAULTS": disk_faults, "LD_PRELOAD": DISK_FAULTS_LIBRARY, "ASAN_OPTIONS": asan_options}
         self.process = start([BACKPROPD, "--listen", listen, *store, *flags],
-                             stdout=subprocess.PIPE, stderr=self._log)
+                             stdout=subprocess.PIPE, stderr=self._log, env=environment)
         self.ready_line = read_line(self.process).rstrip("\n")
         self.address = self.ready_line.rpartition(" ")[2]
         if not self.ready_line.startswith("backpropd listening on 127.0.0.1:"):

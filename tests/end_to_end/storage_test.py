@@ -6,21 +6,21 @@ import pathlib
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 
 import grpc
 
-from processes import PATIENCE_S, ROOT, Client, Server, refused
+import stubs  # First: it makes importable what the loads import.
+import crash_loads as loads
+from processes import PATIENCE_S, Client, Server, refused
 
 # Mounting a disk of a size that can be filled is for root.
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo"]
 BATCH_COUNT = 10_000
 AHEAD = 30
 OUT_OF_RANGE = grpc.StatusCode.OUT_OF_RANGE.value[0]
-SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
 
 
@@ -41,14 +41,7 @@ def disorder(first: int, draw: random.Random) -> list[int]:
 
 
 class StorageTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls) -> None:
-        stubs = cls.enterClassContext(tempfile.TemporaryDirectory())
-        subprocess.run([ROOT / "examples/python/generate_stubs.sh", stubs], check=True, timeout=PATIENCE_S)
-        sys.path.insert(0, stubs)
-
     def test_ten_thousand_batches_in_disorder_are_stored_once_and_in_order(self) -> None:
-        import crash_loads as loads
         draw = random.Random(20081114)
         with tempfile.TemporaryDirectory() as folder, Server("--data-dir", folder) as server:
             load = loads.Appending(server.address)
@@ -88,15 +81,7 @@ class StorageTest(unittest.TestCase):
     def remount(folder: str, options: str) -> None:
         subprocess.run([*AS_ROOT, "mount", "-o", f"remount,{options}", folder], check=True)
 
-    @staticmethod
-    def health(load, service: str) -> bytes:
-        """The status of `service` as grpc.health.v1 encodes it: field 1 is 1 for SERVING, 2 for NOT_SERVING."""
-        request = b"\x0a" + bytes([len(service)]) + service.encode()
-        check = load.channel.unary_unary("/grpc.health.v1.Health/Check")
-        return check(request, timeout=PATIENCE_S)
-
     def test_a_full_disk_refuses_until_there_is_room_and_loses_nothing(self) -> None:
-        import crash_loads as loads
         folder = self.mount("3m")
         server = self.enterContext(Server("--data-dir", folder))
         load = loads.Appending(server.address)
@@ -116,14 +101,14 @@ class StorageTest(unittest.TestCase):
         self.assertEqual(answer.next_offset, 500 * number)
         # It says why: in the answer's details, in the health of this session alone, in the log.
         self.assertIn(b"STORAGE_FULL", answer.status.details[0].value)
-        self.assertEqual(self.health(load, "sessions/appended"), NOT_SERVING)
+        self.assertEqual(stubs.health(load.channel, "sessions/appended"), stubs.NOT_SERVING)
         self.assertIn("session appended cannot be kept: no space is left", server.log())
         # What was acknowledged is there, and it still answers.
         self.assertEqual(load.next_offset("s"), 500 * number)
         self.assertEqual(Client(server.address).text("health"), "SERVING\n")
         self.remount(folder, "size=64m")
         self.assertEqual([answer.status.code for answer in append(number, 20)], [0] * 20)
-        self.assertEqual(self.health(load, "sessions/appended"), SERVING)
+        self.assertEqual(stubs.health(load.channel, "sessions/appended"), stubs.SERVING)
         self.assertIn("session appended is kept again", server.log())
         server.process.send_signal(signal.SIGKILL)
         server.process.wait(PATIENCE_S)
@@ -137,7 +122,6 @@ class StorageTest(unittest.TestCase):
             self.assertEqual(values, list(sent))
 
     def test_a_disk_that_refuses_writes_stops_its_session_until_it_takes_them(self) -> None:
-        import crash_loads as loads
         folder = self.mount("16m")
         with Server("--data-dir", folder) as server:
             load = loads.Appending(server.address)
@@ -155,17 +139,16 @@ class StorageTest(unittest.TestCase):
             self.assertEqual(status.code, grpc.StatusCode.UNAVAILABLE.value[0], status)
             self.assertIn(b"STORAGE_FAILED", status.details[0].value)
             self.assertEqual(append(3 * loads.BATCH).code, grpc.StatusCode.UNAVAILABLE.value[0])
-            self.assertEqual(self.health(load, "sessions/appended"), NOT_SERVING)
+            self.assertEqual(stubs.health(load.channel, "sessions/appended"), stubs.NOT_SERVING)
             subprocess.run(["prlimit", f"--pid={server.process.pid}", "--fsize=unlimited:"], check=True)
             self.assertEqual(append(3 * loads.BATCH).code, 0)
-            self.assertEqual(self.health(load, "sessions/appended"), SERVING)
+            self.assertEqual(stubs.health(load.channel, "sessions/appended"), stubs.SERVING)
         self.remount(folder, "ro")
         code, output, error = refused("--listen", "127.0.0.1:0", "--data-dir", folder)
         self.assertEqual((code, output), (1, ""))
         self.assertRegex(error, f"{folder}.*Read-only file system")
 
     def test_ten_thousand_sessions_start_within_a_second(self) -> None:
-        import crash_loads as loads
         with tempfile.TemporaryDirectory() as folder:
             with Server("--data-dir", folder) as server:
                 load = loads.Appending(server.address)

@@ -121,6 +121,21 @@ TEST_F(SessionReopenTest, LargeAnswersAreKeptAsFarAsThereIsRoomAndCounted) {
   EXPECT_TRUE(Restart().Get("a")->WasAnswered(request(10, 0)).value());
 }
 
+TEST_F(SessionReopenTest, SessionsThatNobodyHasUsedSinceThenAreClosedAndOpenedAgain) {
+  World& world = Restart();
+  const auto used = world.Create("used", SmallSpec());
+  for (const char* id : {"a", "b"}) {
+    ASSERT_TRUE(world.Create(id, SmallSpec())->Append({.pattern_set = "s"}, patterns_).ok());
+  }
+  const auto then = SessionRegistry::Clock::now();
+  EXPECT_EQ(world.Get("b")->pattern_sets().NextOffset("s"), 20);
+  EXPECT_TRUE(world.registry.CloseIdle(then));  // a
+  EXPECT_FALSE(world.registry.CloseIdle(then));
+  EXPECT_EQ(world.registry.open_count(), 2u);
+  EXPECT_EQ(world.Get("a")->pattern_sets().NextOffset("s"), 20);
+  EXPECT_EQ(world.registry.open_count(), 3u);
+}
+
 TEST_F(SessionReopenTest, SessionsThatNobodyUsesAreClosedForOthersAndOpenedAgain) {
   World& world = Restart({.max_open_sessions = 2});
   for (const char* id : {"a", "b", "c", "d"}) {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -174,6 +175,80 @@ TYPED_TEST(SqliteStoreTest, ACopyThatIsDamagedIsNone) {
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
   EXPECT_EQ(this->store_->FinishCopy(path, NeverStop).code(), absl::StatusCode::kDataLoss);
   EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TYPED_TEST(SqliteStoreTest, OpeningEndsWhereItIsInterrupted) {
+  const auto workload = ReferenceWorkload<TypeParam>("a");
+  this->Keep(workload);
+  this->log_.reset();
+  this->store_.reset();
+  const absl::Status told = Error(absl::StatusCode::kUnavailable, "ENDING", "the server ends");
+  int looks_left = std::numeric_limits<int>::max();
+  this->store_ = SqliteStore::OpenDirectory(this->directory_.path(), {.interruption = [&] {
+                                              return looks_left-- > 0 ? absl::OkStatus() : told;
+                                            }}).value();
+  // In each of the places where it looks.
+  int place = 0;
+  for (bool ended = false; !ended; ++place) {
+    looks_left = place;
+    const absl::StatusOr<std::string> text = StoredText(this->store_.get(), "a");
+    ended = text.ok();
+    if (!ended) {
+      EXPECT_EQ(text.status(), told);
+    }
+  }
+  EXPECT_GT(place, 10);
+  looks_left = std::numeric_limits<int>::max();
+  EXPECT_TRUE(StoredText(this->store_.get(), "a").value_or("none") == ExpectedText(workload));
+}
+
+TYPED_TEST(SqliteStoreTest, ACopyThatIsGivenUpIsNone) {
+  this->Keep(ReferenceWorkload<TypeParam>("a"));
+  const std::string path = this->directory_.PathOf("backup");
+  int place = 0;
+  for (bool ended = false; !ended; ++place) {
+    ASSERT_TRUE(this->log_->BeginCopy(path).ok());
+    ASSERT_EQ(this->log_->CopyPart().value(), 0);
+    int looks_left = place;
+    const absl::Status status = this->store_->FinishCopy(path, [&] { return looks_left-- <= 0; });
+    ended = status.ok();
+    EXPECT_EQ(std::filesystem::exists(path), ended);
+    if (!ended) {
+      EXPECT_TRUE(absl::IsCancelled(status)) << status;
+      std::filesystem::remove(path);
+    }
+  }
+  EXPECT_GT(place, 10);
+}
+
+TYPED_TEST(SqliteStoreTest, MemoryForReadingASessionIsTakenBeforeItIsRead) {
+  this->Keep(ReferenceWorkload<TypeParam>("a"));
+  const std::string path = this->directory_.PathOf("backup");
+  ASSERT_TRUE(this->log_->BeginCopy(path).ok());
+  ASSERT_EQ(this->log_->CopyPart().value(), 0);
+  ASSERT_TRUE(this->store_->FinishCopy(path, NeverStop).ok());
+  this->log_.reset();
+  // The least that is enough, by halving: one byte less is refused.
+  int64_t refused = 0, enough = 1 << 20;
+  const auto open = [&](int64_t limit, const auto& call) {
+    MemoryBudget budget(limit);
+    this->store_.reset();
+    this->store_ = SqliteStore::OpenDirectory(this->directory_.path(), {.budget = &budget}).value();
+    const absl::Status status = call();
+    EXPECT_EQ(budget.used_bytes(), 0);
+    EXPECT_TRUE(status.ok() || ReasonOf(status) == "MEMORY_LIMIT") << status;
+    return status.ok();
+  };
+  while (enough - refused > 1) {
+    const int64_t limit = (refused + enough) / 2;
+    (open(limit, [&] { return this->store_->Open("a").status(); }) ? enough : refused) = limit;
+  }
+  const auto first = FirstChange<TypeParam>("a");
+  EXPECT_GT(enough, first.description->spec.parameter_count() * int64_t{sizeof(TypeParam)});
+  const auto import = [&] { return this->store_->Import(path, "b"); };
+  EXPECT_FALSE(open(enough - 1, import));
+  EXPECT_FALSE(std::filesystem::exists(this->directory_.PathOf("b.session")));
+  EXPECT_TRUE(open(enough, import));
 }
 
 TEST(TransferTest, NoSessionIsInTheWayOfATransfer) {

@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+"""A disk that fails or hangs for one session: the others go on, and the one is back when the disk is."""
+
+import pathlib
+import tempfile
+import unittest
+
+import grpc
+
+import stubs  # First: it makes importable what the loads import.
+import crash_loads as loads
+from processes import PATIENCE_S, Client, Server
+
+
+class SessionFaultsTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.faults = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.server = self.enterContext(
+            Server("--data-dir", self.folder, "--drain-timeout", "1", disk_faults=str(self.faults)))
+        self.load = loads.Appending(self.server.address)
+        self.load.create()
+        self.load.work(limit=1)
+        self.others = [loads.Learning(self.server.address), loads.Stepping(self.server.address),
+                       loads.Training(self.server.address)]
+        for other in self.others:
+            other.create()
+
+    def append(self, number: int):
+        """The answer to one batch, of a stream of its own."""
+        return next(self.load.patterns.AppendPatterns(self.load.requests(number, 1), timeout=PATIENCE_S))
+
+    def assert_others_go_on(self) -> None:
+        """With durable changes of every kind."""
+        learning, stepping, training = self.others
+        before = learning.acknowledged, len(stepping.answers), training.run_count
+        learning.work(limit=3)
+        stepping.work()
+        training.work()
+        after = learning.acknowledged, len(stepping.answers), training.run_count
+        self.assertEqual(after, (before[0] + 3 * loads.BATCH, before[1] + 1, before[2] + 1))
+        for other in self.others:
+            self.assertNotEqual(stubs.health(other.channel, ""), stubs.NOT_SERVING)
+        self.assertEqual(Client(self.server.address).text("health"), "SERVING\n")
+
+    def test_a_session_whose_disk_fails_says_so_and_the_others_go_on(self) -> None:
+        (self.faults / "appended").write_text("fail")
+        for _ in range(2):
+            refused = self.append(1)
+            self.assertEqual(refused.status.code, grpc.StatusCode.UNAVAILABLE.value[0], refused)
+            self.assertIn(b"STORAGE_FAILED", refused.status.details[0].value)
+            self.assertEqual(stubs.health(self.load.channel, self.load.session), stubs.NOT_SERVING)
+            self.assertRegex(self.server.log(), "session appended cannot be kept: .*appended.session")
+            self.assert_others_go_on()
+        (self.faults / "appended").unlink()
+        self.load.work(limit=3)
+        self.assertEqual(self.load.next_offset("s"), self.load.acknowledged)
+        self.assertEqual(stubs.health(self.load.channel, self.load.session), stubs.SERVING)
+        self.assertIn("session appended is kept again", self.server.log())
+
+    def test_a_session_whose_disk_hangs_answers_what_it_can_and_the_others_go_on(self) -> None:
+        (self.faults / "appended").write_text("hang")
+        hanging = self.load.patterns.AppendPatterns(self.load.requests(1, 1), timeout=PATIENCE_S)
+        self.assert_others_go_on()
+        self.assertEqual(self.load.next_offset("s"), loads.BATCH)
+        self.assertEqual(len(self.load.parameters()) > 0, True)
+        self.assertFalse(hanging.done())
+
+
+if __name__ == "__main__":
+    unittest.main()
