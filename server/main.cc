@@ -33,9 +33,10 @@
 namespace backprop::server {
 namespace {
 
-constexpr double kShortestDrainSeconds = 1;    // Training runs keep where they stand in it.
-constexpr double kShareForCalls = 0.75;        // Of --drain-timeout; then calls are cancelled, and have the rest to end.
-constexpr double kLongestIdlePeriodSeconds = 10;  // Between two looks for sessions that nobody uses.
+constexpr double kShortestDrainSeconds = 1;  // Training runs keep where they stand in it.
+constexpr double kShareForCalls = 0.75;      // Of --drain-timeout; then calls are cancelled, and have the rest to end.
+constexpr double kShortestLookSeconds = 0.01;  // From one look for sessions that nobody uses to the next.
+constexpr double kLongestLookSeconds = 10;
 
 std::chrono::nanoseconds FromSeconds(double seconds) {
   return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
@@ -96,15 +97,20 @@ int Run(const Flags& flags) {
     }
     if (RpcServer* const server = serving) server->SetSessionHealth(id, status.ok());
   };
-  SessionRegistry registry({.store = store.get(),
-                            .workers = &workers,
-                            .budget = &budget,
-                            .kept_versions = flags.kept_versions,
-                            .checkpoint_interval = std::chrono::floor<std::chrono::milliseconds>(
-                                FromSeconds(flags.checkpoint_interval_s)),
-                            .report_storage = report_storage},
-                           flags.sessions);
-  budget.SetReclaim([&registry] { return registry.CloseIdle(); });
+  SessionRegistry registry(
+      {.store = store.get(),
+       .workers = &workers,
+       .budget = &budget,
+       .kept_versions = flags.kept_versions,
+       .checkpoint_interval = std::chrono::floor<std::chrono::milliseconds>(FromSeconds(flags.checkpoint_interval_s)),
+       .report_storage = report_storage},
+      flags.sessions);
+  const auto close_idle = [&registry](SessionRegistry::Clock::time_point used_before) {
+    const bool closed = registry.CloseIdle(used_before);
+    if (closed) GiveFreedMemoryBack();
+    return closed;
+  };
+  budget.SetReclaim([close_idle] { return close_idle(SessionRegistry::Clock::time_point::max()); });
   if (absl::Status status = registry.Load(); !status.ok()) {
     spdlog::error("{}", std::string(status.message()));
     return 1;
@@ -135,10 +141,9 @@ int Run(const Flags& flags) {
 
   std::optional<Timer> closing_idle;
   if (flags.idle_timeout_s > 0) {
-    const double period = std::min(flags.idle_timeout_s / 4, kLongestIdlePeriodSeconds);
-    closing_idle.emplace(FromSeconds(period), [&registry, timeout = FromSeconds(flags.idle_timeout_s)] {
-      const auto used_before = SessionRegistry::Clock::now() - timeout;
-      while (registry.CloseIdle(used_before)) continue;
+    const double period = std::clamp(flags.idle_timeout_s / 4, kShortestLookSeconds, kLongestLookSeconds);
+    closing_idle.emplace(FromSeconds(period), [close_idle, timeout = FromSeconds(flags.idle_timeout_s)] {
+      while (close_idle(SessionRegistry::Clock::now() - timeout)) continue;
     });
   }
 

@@ -62,4 +62,6 @@ void KeepFreedMemory() {
   mallopt(M_ARENA_MAX, static_cast<int>(std::max(2u, std::thread::hardware_concurrency())));
 }
 
+void GiveFreedMemoryBack() { malloc_trim(0); }
+
 }  // namespace backprop::server

@@ -15,4 +15,7 @@ int64_t MachineMemoryBytes(const std::string& root = "");
 // about 32 MiB a core. To be called before there are other threads.
 void KeepFreedMemory();
 
+// Gives the kernel the freed memory that lies between what is in use. Thread-safe; takes milliseconds a GiB.
+void GiveFreedMemoryBack();
+
 }  // namespace backprop::server

@@ -7,8 +7,8 @@
 
 namespace backprop::server {
 
-// Calls `call` when `period` has passed, and so on until it is destroyed, which waits for a call under way. `call`, on a
-// thread of its own, throws nothing.
+// Calls `call` when `period` has passed, and so on until it is destroyed, which waits for a call under way. `call`, on
+// a thread of its own, throws nothing.
 class Timer {
  public:
   Timer(std::chrono::nanoseconds period, std::function<void()> call);

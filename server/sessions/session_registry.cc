@@ -253,9 +253,8 @@ bool SessionRegistry::CloseIdle(Clock::time_point used_before) {
   Entry* idle = nullptr;
   for (auto& [id, entry] : sessions_) {
     // Whom nobody else holds nobody can come to hold: that needs the lock. Its training run would hold it.
-    const bool unused =
-        !entry.busy && entry.open && entry.last_use < used_before &&
-        std::visit([](const auto& typed) { return typed.use_count() == 1; }, *entry.open);
+    const bool unused = !entry.busy && entry.open && entry.last_use < used_before &&
+                        std::visit([](const auto& typed) { return typed.use_count() == 1; }, *entry.open);
     if (unused && (idle == nullptr || entry.last_use < idle->last_use)) idle = &entry;
   }
   if (idle == nullptr) return false;

@@ -12,7 +12,8 @@
 
 namespace backprop::server {
 
-// Loads all of a session, with memory of `budget` (null: without a limit), and checks its patterns; errors as in SessionStore::Open.
+// Loads all of a session, with memory of `budget` (null: without a limit), and checks its patterns; errors as in
+// SessionStore::Open.
 absl::Status CheckSession(RecordFile* file, MemoryBudget* budget);
 
 // Owns the session's file until it is destroyed; the directory outlives it. Not thread-safe.

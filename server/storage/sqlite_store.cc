@@ -33,10 +33,9 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::OpenDirectory(const st
   if (absl::Status status = (*opened)->TakeUp(); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<DeletionLog>> deletions = DeletionLog::Open(opened->get(), {.vfs = options.vfs});
   if (!deletions.ok()) return deletions.status();
-  return std::unique_ptr<SqliteStore>(new SqliteStore(*std::move(opened), *std::move(deletions), options.budget,
-                                                      {.vfs = options.vfs,
-                                                       .migrations = options.migrations,
-                                                       .interruption = options.interruption}));
+  return std::unique_ptr<SqliteStore>(
+      new SqliteStore(*std::move(opened), *std::move(deletions), options.budget,
+                      {.vfs = options.vfs, .migrations = options.migrations, .interruption = options.interruption}));
 }
 
 std::unique_ptr<RecordFile> SqliteStore::OpenFile(const std::string& id, RecordFile::Mode mode) const {

@@ -1,5 +1,5 @@
-// Preloaded into a server: a disk that fails, or hangs, for one session and no other. Before the file of session NAME is
-// synced, the file $DISK_FAULTS/NAME says what happens: `fail` is an error of the disk, `hang` never ends.
+// Preloaded into a server: a disk that fails, or hangs, for one session and no other. Before the file of session NAME
+// is synced, the file $DISK_FAULTS/NAME says what happens: `fail` is an error of the disk, `hang` never ends.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>

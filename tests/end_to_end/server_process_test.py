@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """How backpropd starts and ends: what it says, its exit codes, and that nothing holds it back."""
 
+import os
+import pathlib
 import signal
 import subprocess
 import tempfile
 import unittest
 
-from processes import BACKPROP, BACKPROPD, PATIENCE_S, Client, Server, refused
+from processes import BACKPROP, BACKPROPD, PATIENCE_S, Client, Server, read_line, refused, start
 
 
 class ServerProcessTest(unittest.TestCase):
@@ -33,6 +35,24 @@ class ServerProcessTest(unittest.TestCase):
         for sent_signal in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(sent_signal.name), Server() as server:
                 server.end(sent_signal)
+
+    def test_sessions_are_kept_where_the_xdg_specification_says(self) -> None:
+        with tempfile.TemporaryDirectory() as home:
+            for variables, folder in (({"HOME": home, "XDG_STATE_HOME": f"{home}/state"}, "state/backpropd"),
+                                      ({"HOME": home}, ".local/state/backpropd"),
+                                      ({"HOME": home, "XDG_STATE_HOME": "relative"}, ".local/state/backpropd")):
+                with self.subTest(variables):
+                    environment = {name: value for name, value in os.environ.items() if name != "XDG_STATE_HOME"}
+                    server = start([BACKPROPD, "--listen", "127.0.0.1:0"], env=environment | variables, cwd="/",
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                    address = read_line(server).rpartition(" ")[2].strip()
+                    Client(address).message("create", "kept", "--layers", "2,1", "--task", "binary")
+                    server.terminate()
+                    server.communicate(timeout=PATIENCE_S)
+                    self.assertEqual(server.returncode, 0)
+                    kept = pathlib.Path(home, folder, "kept.session")
+                    self.assertTrue(kept.exists())
+                    kept.unlink()
 
     def test_a_data_directory_has_one_server(self) -> None:
         with tempfile.TemporaryDirectory() as folder, Server("--data-dir", folder):

@@ -24,7 +24,9 @@ TEST(TimerTest, CallsAgainAndAgain) {
 
 TEST(TimerTest, DoesNotCallBeforeItsTimeAndIsDestroyedAtOnce) {
   std::atomic<bool> called = false;
-  { const Timer timer(hours(1), [&] { called = true; }); }
+  {
+    const Timer timer(hours(1), [&] { called = true; });
+  }
   EXPECT_FALSE(called);
 }
 

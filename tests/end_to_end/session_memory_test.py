@@ -1,0 +1,86 @@
+#!/usr/bin/python3
+"""Memory of sessions: within --memory-limit whatever is asked for, and given back by sessions that nobody uses."""
+
+import array
+import pathlib
+import re
+import tempfile
+import threading
+import time
+import unittest
+
+import pattern_files
+from processes import PATIENCE_S, Client, Server
+
+LIMIT_MIB = 320
+# The program itself, and what calls that run side by side have in their hands: a MiB of a file that is sent, a record of
+# 4 MiB that is read, as SQLite's and as ours, and what the allocator keeps. A call that read its session without asking
+# whether it fits would take as much as the limit.
+BESIDE_MIB = 384
+SIDE_BY_SIDE = 6
+COLUMNS = 1000
+MEMORY_LIMIT = r"error: RESOURCE_EXHAUSTED: .* --memory-limit"
+
+
+class SessionMemoryTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def server(self, *flags: str) -> Server:
+        return self.enterContext(Server("--data-dir", str(self.folder / "data"), *flags))
+
+    @staticmethod
+    def mib(server: Server, name: str) -> int:
+        """Of /proc/PID/status: VmRSS is the memory that it has, VmHWM the most that it ever had."""
+        status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+        return int(re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)[1]) // 1024
+
+    def create(self, client: Client, name: str, hidden_units: int, patterns: int) -> None:
+        halves = array.array("f", [0.5]) * COLUMNS * patterns
+        pattern_files.write_npy(self.folder / "inputs.npy", "<f4", (patterns, COLUMNS), halves.tobytes())
+        pattern_files.write_npy(self.folder / "targets.npy", "<f4", (patterns, 1), halves[:patterns].tobytes())
+        client.message("create", name, "--layers", f"{COLUMNS},{hidden_units},1", "--task", "regression")
+        client.text("append", name, "inputs.npy", "--labels", "targets.npy")
+
+    def side_by_side(self, client: Client, *commands: list[str]) -> None:
+        """Those that fail must say that there is no memory, or that there is no such session."""
+        for process in [client.start(*command) for command in commands]:
+            _, error = process.communicate(timeout=PATIENCE_S)
+            if process.returncode != 0:
+                self.assertRegex(error, f"{MEMORY_LIMIT}|error: NOT_FOUND")
+
+    def test_it_stays_within_its_limit_whatever_is_asked_for(self) -> None:
+        with self.server("--memory-limit", str(LIMIT_MIB)) as server:
+            client = Client(server.address, self.folder)
+            self.create(client, "large", hidden_units=4000, patterns=1000)
+            # As many versions of 16 MB as are kept.
+            client.text("train", "large", "--epochs", "8", "--batch-size", "1000", "--step-size", "1e-9")
+            full = client.run("create", "full", "--layers", f"{COLUMNS},10000,1", "--task", "regression")
+            self.assertRegex(full.stderr, MEMORY_LIMIT)
+            client.text("backup", "large", "large.backup")
+            self.side_by_side(client, *(["restore", "large.backup", f"r{i}"] for i in range(SIDE_BY_SIDE)))
+            client.text("restore", "large.backup", "restored")
+            for command in (["backup", "{}", "{}.backup"], ["parameters", "{}", "--npy", "{}"],
+                            ["evaluate", "{}"], ["predict", "{}", "inputs.npy", "--count", "10"]):
+                with self.subTest(command[0]):
+                    names = ["large", "restored", *(f"r{i}" for i in range(SIDE_BY_SIDE))]
+                    self.side_by_side(client, *([word.format(name) for word in command] for name in names))
+                    client.text(*(word.format("large") for word in command))  # Alone it has the room.
+            most = self.mib(server, "VmHWM")
+            print(f"{most} MiB at most, with a limit of {LIMIT_MIB} MiB for sessions")
+            self.assertLess(most, LIMIT_MIB + BESIDE_MIB)
+            self.assertGreater(most, 200)
+
+    def test_a_session_that_nobody_uses_is_closed_and_opened_again(self) -> None:
+        with self.server("--idle-timeout", "0.2") as server:
+            client = Client(server.address, self.folder)
+            self.create(client, "idle", hidden_units=1, patterns=50_000)
+            deadline = time.monotonic() + PATIENCE_S
+            while self.mib(server, "VmRSS") > 150:
+                self.assertLess(time.monotonic(), deadline, "it was not closed")
+                threading.Event().wait(0.05)  # It looks again; how long that takes is not what is tested.
+            self.assertIn("50000", client.text("describe", "idle"))
+
+
+if __name__ == "__main__":
+    unittest.main()
