@@ -1,6 +1,7 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,7 @@ namespace backprop::client {
 namespace {
 
 struct HvpFlags : DerivativeFlags {
+  std::string directions_npy_path;
   std::vector<std::string> direction_paths;
   bool gradient = false;
   int32_t random_count = 0;
@@ -25,9 +27,11 @@ struct HvpFlags : DerivativeFlags {
 
 using Response = v1::ComputeHessianVectorProductResponse;
 
-// A row for each product Hv: how long it is, and the curvature along its direction.
-std::string ProductsText(const v1::ComputeHessianVectorProductRequest& request, const Response& response) {
-  std::vector<std::pair<std::string, const v1::Parameters*>> directions;
+using Directions = std::vector<std::pair<std::string, const v1::Parameters*>>;
+
+// Of every product, in order, with their names.
+Directions DirectionsOf(const v1::ComputeHessianVectorProductRequest& request, const Response& response) {
+  Directions directions;
   for (const v1::Parameters& direction : request.directions()) {
     directions.emplace_back(absl::StrCat(directions.size() + 1), &direction);
   }
@@ -35,6 +39,11 @@ std::string ProductsText(const v1::ComputeHessianVectorProductRequest& request, 
   for (int i = 0; i < response.random_directions_size(); ++i) {
     directions.emplace_back(absl::StrCat("random ", i + 1), &response.random_directions(i));
   }
+  return directions;
+}
+
+// A row for each product Hv: how long it is, and the curvature along its direction.
+std::string ProductsText(const Directions& directions, const Response& response) {
   std::vector<std::vector<std::string>> rows = {{"direction v", "|v|", "|H v|", "v' H v"}};
   for (size_t i = 0; i < directions.size(); ++i) {
     const std::vector<double> v = FlatOf(*directions[i].second), hv = FlatOf(response.products(static_cast<int>(i)));
@@ -45,16 +54,16 @@ std::string ProductsText(const v1::ComputeHessianVectorProductRequest& request, 
   return TableText(rows);
 }
 
-// One product as a vector, several as a matrix [product x parameter].
-absl::Status WriteProducts(const std::string& path, const Response& response) {
-  const bool single = IsSinglePrecision(response.gradient());
-  if (response.products_size() == 1) return WriteNpyVector(path, FlatOf(response.products(0)), single);
+// One as a vector, several as a matrix [one x parameter].
+absl::Status WriteNpy(const std::string& path, const std::vector<const v1::Parameters*>& all, bool single_precision) {
+  if (path.empty()) return absl::OkStatus();
   std::vector<double> elements;
-  for (const v1::Parameters& product : response.products()) {
-    const std::vector<double> flat = FlatOf(product);
+  for (const v1::Parameters* const parameters : all) {
+    const std::vector<double> flat = FlatOf(*parameters);
     elements.insert(elements.end(), flat.begin(), flat.end());
   }
-  return WriteNpyMatrix(path, elements, static_cast<size_t>(response.products_size()), single);
+  if (all.size() == 1) return WriteNpyVector(path, elements, single_precision);
+  return WriteNpyMatrix(path, elements, all.size(), single_precision);
 }
 
 absl::Status RunHvp(CommandContext& context, const HvpFlags& flags) {
@@ -71,17 +80,24 @@ absl::Status RunHvp(CommandContext& context, const HvpFlags& flags) {
     const absl::StatusOr<v1::Session> session = GetSession(context, flags.name);
     if (!session.ok()) return session.status();
     for (const std::string& path : flags.direction_paths) {
-      absl::StatusOr<v1::Parameters> direction = ReadParametersFile(path, *session);
-      if (!direction.ok()) return direction.status();
-      *request.add_directions() = *std::move(direction);
+      absl::StatusOr<std::vector<v1::Parameters>> directions = ReadDirectionsFile(path, *session);
+      if (!directions.ok()) return directions.status();
+      for (v1::Parameters& direction : *directions) *request.add_directions() = std::move(direction);
     }
   }
   // As a stream: the answer may be larger than a message.
   const absl::StatusOr<Response> response = HessianVectorProducts(context.client(), request, context.LongCall());
   if (!response.ok()) return response.status();
   // First, so that a file that cannot be written does not cost the result.
-  context.Print(*response, absl::StrCat(AnswerText(*response), "\n", ProductsText(request, *response)));
-  return flags.npy_path.empty() ? absl::OkStatus() : WriteProducts(flags.npy_path, *response);
+  const Directions named = DirectionsOf(request, *response);
+  context.Print(*response, absl::StrCat(AnswerText(*response), "\n", ProductsText(named, *response)));
+  std::vector<const v1::Parameters*> products, directions;
+  for (const v1::Parameters& product : response->products()) products.push_back(&product);
+  for (const auto& [name, direction] : named) directions.push_back(direction);
+  const bool single_precision = IsSinglePrecision(response->gradient());
+  if (absl::Status status = WriteNpy(flags.npy_path, products, single_precision); !status.ok()) return status;
+  // In double: those that were given may be of any precision.
+  return WriteNpy(flags.directions_npy_path, directions, /*single_precision=*/false);
 }
 
 }  // namespace
@@ -93,7 +109,8 @@ void AddHvp(CLI::App& app, CommandContext& context) {
   AddCurvatureFlag(*command, *flags);
   command
       ->add_option("--direction", flags->direction_paths,
-                   "File of a direction, .npy, numbers or JSON, in the order of the parameters; several if repeated")
+                   "File of a direction, .npy, numbers or JSON, in the order of the parameters; several if repeated, or as the "
+                   "rows of a matrix in .npy")
       ->allow_extra_args(false);
   command->add_flag("--gradient", flags->gradient, "The gradient as a direction");
   command
@@ -104,6 +121,8 @@ void AddHvp(CLI::App& app, CommandContext& context) {
   command->add_option("--npy", flags->npy_path,
                       "Also write the product as one vector, several as a matrix [product x parameter]: for each layer "
                       "the weights row by row, then the biases");
+  command->add_option("--directions-npy", flags->directions_npy_path,
+                      "Also write the directions, with those drawn and the gradient, as --npy writes their products");
   SetCommand(command, context, flags, RunHvp);
 }
 

@@ -3,7 +3,9 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <fstream>
+#include <span>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -39,15 +41,39 @@ absl::StatusOr<std::vector<double>> FlatFromText(const std::string& path, const 
   return flat;
 }
 
+bool IsNpy(const std::string& path) { return std::ifstream(path, std::ios::binary).peek() == 0x93; }
+
+absl::StatusOr<std::vector<v1::Parameters>> ReadNpy(const std::string& path, const v1::Session& session,
+                                                    int64_t max_count) {
+  const absl::StatusOr<std::vector<double>> elements = ReadNpyVectors(path, session.parameter_count(), max_count);
+  if (!elements.ok()) return elements.status();
+  std::vector<v1::Parameters> all;
+  for (std::span<const double> left = *elements; !left.empty();) {
+    const auto count = static_cast<size_t>(session.parameter_count());
+    absl::StatusOr<v1::Parameters> parameters = ParametersFromFlat(left.first(count), session.network());
+    if (!parameters.ok()) return parameters.status();
+    all.push_back(*std::move(parameters));
+    left = left.subspan(count);
+  }
+  return all;
+}
+
 }  // namespace
+
+absl::StatusOr<std::vector<v1::Parameters>> ReadDirectionsFile(const std::string& path, const v1::Session& session) {
+  if (IsNpy(path)) return ReadNpy(path, session, kMaxDirections);
+  absl::StatusOr<v1::Parameters> direction = ReadParametersFile(path, session);
+  if (!direction.ok()) return direction.status();
+  return std::vector{*std::move(direction)};
+}
 
 absl::StatusOr<v1::Parameters> ReadParametersFile(const std::string& path, const v1::Session& session) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  if (file.peek() == 0x93) {
-    const absl::StatusOr<std::vector<double>> flat = ReadNpyVector(path, session.parameter_count());
-    if (!flat.ok()) return flat.status();
-    return ParametersFromFlat(*flat, session.network());
+  if (IsNpy(path)) {
+    absl::StatusOr<std::vector<v1::Parameters>> all = ReadNpy(path, session, /*max_count=*/1);
+    if (!all.ok()) return all.status();
+    return std::move(all->front());
   }
   std::ostringstream stream;
   stream << file.rdbuf();

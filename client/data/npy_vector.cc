@@ -62,19 +62,24 @@ absl::Status WriteNpyMatrix(const std::string& path, std::span<const double> ele
   return WriteNpy(path, shape, elements, single_precision);
 }
 
-absl::StatusOr<std::vector<double>> ReadNpyVector(const std::string& path, int64_t element_count) {
+absl::StatusOr<std::vector<double>> ReadNpyVectors(const std::string& path, int64_t element_count,
+                                                   int64_t max_row_count) {
   absl::StatusOr<ArrayFile> file = ArrayFile::OpenNpy(path);
   if (!file.ok()) return file.status();
-  if (file->row_elements() != 1 || file->row_count() != element_count) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": an array of ", file->row_count(), " x ",
-                                                   file->row_elements(), " where a vector of ", element_count,
-                                                   " elements is needed"));
+  const int64_t row_count = file->row_count();
+  const bool vector = file->row_elements() == 1 && row_count == element_count;
+  const bool rows = file->row_elements() == element_count && row_count >= 1 && row_count <= max_row_count;
+  if (!vector && !rows) {
+    const std::string several = absl::StrCat(", or up to ", max_row_count, " rows of as many,");
+    return absl::InvalidArgumentError(absl::StrCat(path, ": an array of ", row_count, " x ", file->row_elements(),
+                                                   " where a vector of ", element_count, " elements",
+                                                   max_row_count > 1 ? several : "", " is needed"));
   }
   if (file->type() != ElementType::kFloat32 && file->type() != ElementType::kFloat64) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": the elements must be f4 or f8"));
   }
   std::vector<double> elements;
-  while (static_cast<int64_t>(elements.size()) < element_count) {
+  while (static_cast<int64_t>(elements.size()) < row_count * file->row_elements()) {
     const absl::StatusOr<v1::Matrix> rows = file->ReadMatrix(kRowsAtOnce, /*raw_scale=*/1);
     if (!rows.ok()) return rows.status();
     elements.insert(elements.end(), rows->values().begin(), rows->values().end());

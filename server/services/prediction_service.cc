@@ -69,6 +69,16 @@ absl::Status PredictFor(const Session<Scalar>& session, const Request& request, 
   if (absl::Status status = CheckAnswerBytes(answer_bytes, "the outputs"); !status.ok()) return status;
   const auto snapshot = session.model_versions().Get(ModelVersionOf(request));
   if (!snapshot.ok()) return snapshot.status();
+  if constexpr (kUnary) {
+    // First: it may be refused by its price.
+    if (request.with_uncertainty()) {
+      if (absl::Status status =
+              AddUncertainty(session, request, **snapshot, inputs, server_work_limit, stopped, response);
+          !status.ok()) {
+        return status;
+      }
+    }
+  }
   const Matrix<Scalar> outputs = Predict<Scalar>(spec, (*snapshot)->scalings, (*snapshot)->parameters, inputs, stopped);
   if (stopped()) return CallerGone();
   if (!outputs.allFinite()) {
@@ -78,11 +88,6 @@ absl::Status PredictFor(const Session<Scalar>& session, const Request& request, 
   EncodePatternMatrix(outputs, response->mutable_outputs());
   EncodeClasses(spec, outputs, response);
   response->set_model_version((*snapshot)->model_version);
-  if constexpr (kUnary) {
-    if (request.with_uncertainty()) {
-      return AddUncertainty(session, request, **snapshot, inputs, server_work_limit, stopped, response);
-    }
-  }
   return absl::OkStatus();
 }
 

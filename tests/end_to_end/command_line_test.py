@@ -137,6 +137,12 @@ class CommandLineTest(unittest.TestCase):
                                      for name in ("direction.npy", "product.npy", "again.npy"))
         scale = max(map(abs, product))
         self.assertLess(max(abs(a - b) for a, b in zip(product, again)), 1e-10 * scale)
+        # Directions that were drawn, and given again as the rows of a matrix.
+        self.client.text("hvp", "curved", "--random", "3", "--npy", "product.npy", "--directions-npy", "drawn.npy")
+        self.client.text("hvp", "curved", "--direction", "drawn.npy", "--npy", "again.npy")
+        self.assertEqual(set(pattern_files.read_npy_vector(self.folder / "drawn.npy")), {-1.0, 1.0})
+        drawn, again = (pattern_files.read_npy_vector(self.folder / name) for name in ("product.npy", "again.npy"))
+        self.assertEqual((drawn, len(drawn)), (again, 3 * len(direction)))
         self.client.text("hessian", "curved", "--npy", "hessian.npy")
         hessian = pattern_files.read_npy_vector(self.folder / "hessian.npy")
         count = len(direction)

@@ -50,6 +50,22 @@ TEST(ParametersFileTest, NpyIsTheFlatVector) {
   EXPECT_THAT(FlatOf(ReadParametersFile(file.path(), SmallSession()).value()), ElementsAre(1, 2, 3));
 }
 
+TEST(ParametersFileTest, DirectionsAreOneOrTheRowsOfAMatrix) {
+  const TemporaryFile file("");
+  ASSERT_TRUE(WriteNpyMatrix(file.path(), std::vector<double>{1, 2, 3, 4, 5, 6}, 2, false).ok());
+  const auto two = ReadDirectionsFile(file.path(), SmallSession());
+  ASSERT_TRUE(two.ok()) << two.status();
+  ASSERT_EQ(two->size(), 2u);
+  EXPECT_THAT(FlatOf((*two)[1]), ElementsAre(4, 5, 6));
+  EXPECT_EQ(ReadParametersFile(file.path(), SmallSession()).status().code(), absl::StatusCode::kInvalidArgument);
+  const TemporaryFile text("1 2 3");
+  const auto one = ReadDirectionsFile(text.path(), SmallSession());
+  ASSERT_TRUE(one.ok()) << one.status();
+  ASSERT_EQ(one->size(), 1u);
+  EXPECT_THAT(FlatOf(one->front()), ElementsAre(1, 2, 3));
+  EXPECT_EQ(ReadDirectionsFile("/nonexistent", SmallSession()).status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST(ParametersFileTest, WhatItIsNotIsSaidOfTheFile) {
   EXPECT_THAT(std::string(Read("1,2").status().message()), HasSubstr("2 numbers for a network of 3 parameters"));
   EXPECT_THAT(std::string(Read("").status().message()), HasSubstr("0 numbers"));

@@ -21,7 +21,7 @@ TEST(NpyVectorTest, WhatWasWrittenIsRead) {
   elements.back() = -0.25;
   for (const bool single_precision : {true, false}) {
     ASSERT_EQ(WriteNpyVector(file.path(), elements, single_precision), absl::OkStatus());
-    EXPECT_EQ(ReadNpyVector(file.path(), 100'000).value_or(std::vector<double>()), elements);
+    EXPECT_EQ(ReadNpyVectors(file.path(), 100'000).value_or(std::vector<double>()), elements);
   }
 }
 
@@ -50,8 +50,21 @@ TEST(NpyVectorTest, AMatrixHasItsShapeAndRowsInOrder) {
 TEST(NpyVectorTest, OtherLengthIsAnError) {
   const TemporaryFile file("");
   ASSERT_TRUE(WriteNpyVector(file.path(), std::vector<double>{1, 2}, false).ok());
-  const auto elements = ReadNpyVector(file.path(), 3);
+  const auto elements = ReadNpyVectors(file.path(), 3);
   EXPECT_THAT(std::string(elements.status().message()), HasSubstr("2 x 1 where a vector of 3 elements is needed"));
+}
+
+TEST(NpyVectorTest, RowsAreVectorsUpToALimit) {
+  const TemporaryFile file("");
+  const std::vector<double> elements = {1, 2, 3, 4, 5, 6};
+  ASSERT_TRUE(WriteNpyMatrix(file.path(), elements, 2, false).ok());
+  EXPECT_EQ(ReadNpyVectors(file.path(), 3, 2).value_or(std::vector<double>()), elements);
+  const auto too_many = ReadNpyVectors(file.path(), 2, 2);
+  EXPECT_THAT(std::string(too_many.status().message()),
+              HasSubstr("2 x 3 where a vector of 2 elements, or up to 2 rows of as many, is needed"));
+  ASSERT_TRUE(WriteNpyMatrix(file.path(), elements, 3, false).ok());
+  EXPECT_EQ(ReadNpyVectors(file.path(), 2, 2).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReadNpyVectors(file.path(), 2, 3).value_or(std::vector<double>()), elements);
 }
 
 TEST(NpyVectorTest, UnwritablePathIsAnError) {

@@ -35,45 +35,56 @@ int64_t PriceIn(const std::string& message) {
   return price;
 }
 
-// A request of each call is carried out at its price and refused one below, by its own limit and by the server's.
-template <typename Request, typename Response>
-void ExpectPriceLimits(grpc::Status (DerivativeStub::*method)(grpc::ClientContext*, const Request&, Response*),
-                       const std::string& fields) {
-  const std::string text = absl::StrCat("session: 'sessions/a' ", kOnePattern, fields, " ");
-  TestServer server;
+// A session with one pattern stored.
+void CreateSmall(TestServer& server) {
   Create(server, "a", kSmall);
-  const RpcError refused = MustFail(server.derivatives, method, text + "work_limit: 1");
+  Append(server, absl::StrCat("session: 'sessions/a' pattern_set: 'training' ", kOnePattern));
+}
+
+// A request of each call is carried out at its price and refused one below, by its own limit and by the server's.
+template <typename Stub, typename Method>
+void ExpectPriceLimits(Stub stub, Method method, const std::string& fields) {
+  const std::string text = absl::StrCat("session: 'sessions/a' ", fields, " ");
+  TestServer server;
+  CreateSmall(server);
+  const RpcError refused = MustFail(server.*stub, method, text + "work_limit: 1");
   EXPECT_EQ(refused.code, grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(refused.reason, "WORK_LIMIT");
   const int64_t price = PriceIn(refused.message);
   EXPECT_THAT(refused.message, HasSubstr("work_limit is 1"));
-  Must(server.derivatives, method, absl::StrCat(text, "work_limit: ", price));
-  EXPECT_EQ(MustFail(server.derivatives, method, absl::StrCat(text, "work_limit: ", price - 1)).reason, "WORK_LIMIT");
+  Must(server.*stub, method, absl::StrCat(text, "work_limit: ", price));
+  EXPECT_EQ(MustFail(server.*stub, method, absl::StrCat(text, "work_limit: ", price - 1)).reason, "WORK_LIMIT");
   for (const int64_t limit : {price - 1, price}) {
     TestServer limited({.work_limit = limit});
-    Create(limited, "a", kSmall);
+    CreateSmall(limited);
     if (limit == price) {
-      Must(limited.derivatives, method, text);
+      Must(limited.*stub, method, text);
     } else {
-      EXPECT_THAT(MustFail(limited.derivatives, method, text).message,
+      EXPECT_THAT(MustFail(limited.*stub, method, text).message,
                   HasSubstr(absl::StrCat("the server allows ", limit)));
     }
   }
 }
 
 TEST(DerivativeLimitsTest, ProductsAreCarriedOutToTheWorkLimit) {
-  ExpectPriceLimits(&DerivativeStub::ComputeHessianVectorProduct,
-                    "gradient_direction: true random_directions { count: 2 }");
+  ExpectPriceLimits(&TestServer::derivatives, &DerivativeStub::ComputeHessianVectorProduct,
+                    absl::StrCat(kOnePattern, "gradient_direction: true random_directions { count: 2 }"));
 }
 
 TEST(DerivativeLimitsTest, HessiansAreCarriedOutToTheWorkLimit) {
-  ExpectPriceLimits(&DerivativeStub::ComputeHessian, "");
-  ExpectPriceLimits(&DerivativeStub::ComputeHessian, "diagonal: true");
-  ExpectPriceLimits(&DerivativeStub::ComputeHessian, "layer: 0");
+  for (const char* const part : {"", "diagonal: true", "layer: 0"}) {
+    ExpectPriceLimits(&TestServer::derivatives, &DerivativeStub::ComputeHessian, absl::StrCat(kOnePattern, part));
+  }
 }
 
 TEST(DerivativeLimitsTest, LinesAreCarriedOutToTheWorkLimit) {
-  ExpectPriceLimits(&DerivativeStub::ComputeDirectionalDerivatives, "gradient_direction: true order: 4");
+  ExpectPriceLimits(&TestServer::derivatives, &DerivativeStub::ComputeDirectionalDerivatives,
+                    absl::StrCat(kOnePattern, "gradient_direction: true order: 4"));
+}
+
+TEST(DerivativeLimitsTest, UncertaintiesAreCarriedOutToTheWorkLimit) {
+  ExpectPriceLimits(&TestServer::predictions, &PredictionStub::Predict,
+                    "inputs { row_count: 1 column_count: 2 values: [1, 2] } with_uncertainty: true");
 }
 
 TEST(DerivativeLimitsTest, Order16IsTheLimit) {
