@@ -79,7 +79,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--rpc-threads", flags->rpc.thread_limit, "threads for calls at most")
       ->check(CLI::Range(8, 100'000))
       ->capture_default_str();
-  app->add_option("--max-streams", flags->max_streams, "streaming calls open at most; keep it below --rpc-threads")
+  app->add_option("--max-streams", flags->max_streams,
+                  "streaming calls open at most; 4 below --rpc-threads, which are for other calls")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
   app->add_option("--work-limit", flags->work_limit_billions,

@@ -70,6 +70,11 @@ std::unique_ptr<SessionStore> OpenStore(const Flags& flags, MemoryBudget* budget
 }
 
 int Run(const Flags& flags) {
+  if (flags.max_streams > flags.rpc.thread_limit - kLeastUnaryThreads) {
+    spdlog::error("--max-streams must leave {} of --rpc-threads to other calls; they are {} and {}", kLeastUnaryThreads,
+                  flags.max_streams, flags.rpc.thread_limit);
+    return 1;
+  }
   signal(SIGXFSZ, SIG_IGN);  // A file too large for a limit is that write's error, not the server's end.
   const sigset_t ending = EndingSignals();
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
@@ -183,11 +188,6 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 1;  // --help is an error of code 0.
-  }
-  if (flags.max_streams >= flags.rpc.thread_limit) {
-    spdlog::error("--max-streams must be below --rpc-threads, so that other calls find a thread; they are {} and {}",
-                  flags.max_streams, flags.rpc.thread_limit);
-    return 1;
   }
   return backprop::server::Run(flags);
 }

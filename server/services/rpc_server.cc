@@ -24,6 +24,8 @@ namespace {
 constexpr int kKeepaliveTimeMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 constexpr int kLeastClientPingMs = 10'000;
+// Threads of gRPC that wait for calls. One that takes a call needs another in its place, or gRPC refuses the call.
+constexpr int kPollingThreads = 2;
 
 void InstallPlugins() {
   static std::once_flag once;
@@ -68,7 +70,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptio
   Services& services = *server->services_;
 
   grpc::ResourceQuota quota("backpropd");
-  quota.SetMaxThreads(options.thread_limit);
+  quota.SetMaxThreads(options.thread_limit + kPollingThreads);
   quota.Resize(static_cast<size_t>(options.memory_limit));
   grpc::ServerBuilder builder;
   builder.SetResourceQuota(quota);

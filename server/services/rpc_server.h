@@ -12,6 +12,9 @@
 
 namespace backprop::server {
 
+// Of --rpc-threads, that streams must leave to other calls.
+inline constexpr int kLeastUnaryThreads = 4;
+
 struct RpcServerOptions {
   std::string listen;                       // host:port; port 0 takes a free one.
   int thread_limit = 256;                   // Threads of gRPC at most; a call beyond them is RESOURCE_EXHAUSTED.

@@ -1,7 +1,7 @@
 // Preloaded into a server: a disk that fails, or hangs, for one session and no other. Before the file of session NAME
-// is synced, the file $DISK_FAULTS/NAME says what happens: `fail` is an error of the disk, `hang` never ends.
+// is synced, $DISK_FAULTS/NAME is read, if it is there. With `fail` in it the sync fails; a pipe hangs until somebody
+// has it open for writing.
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,9 +25,7 @@ std::string FaultOf(int file) {
 }
 
 int SyncUnlessFaulty(const char* call, int file) {
-  const std::string fault = FaultOf(file);
-  while (fault == "hang") pause();
-  if (fault == "fail") {
+  if (FaultOf(file) == "fail") {
     errno = EIO;
     return -1;
   }

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """How backpropd ends: what it tells its callers, that it is in time whatever they and the disk do, and what is left."""
 
+import os
 import pathlib
 import queue
 import signal
@@ -90,7 +91,7 @@ class ShutdownTest(unittest.TestCase):
         load = loads.Appending(server.address)
         load.create()
         load.work(limit=2)
-        (self.faults / "appended").write_text("hang")
+        os.mkfifo(self.faults / "appended")
         hanging = load.patterns.AppendPatterns(load.requests(2, 1), timeout=PATIENCE_S)
         self.assertEqual(load.next_offset("s"), 2 * loads.BATCH)
         begin = time.monotonic()
