@@ -108,9 +108,10 @@ void AddHvp(CLI::App& app, CommandContext& context) {
   AddDerivativeFlags(*command, *flags);
   AddCurvatureFlag(*command, *flags);
   command
-      ->add_option("--direction", flags->direction_paths,
-                   "File of a direction, .npy, numbers or JSON, in the order of the parameters; several if repeated, or as the "
-                   "rows of a matrix in .npy")
+      ->add_option(
+          "--direction", flags->direction_paths,
+          "File of a direction, .npy, numbers or JSON, in the order of the parameters; several if repeated, or as the "
+          "rows of a matrix in .npy")
       ->allow_extra_args(false);
   command->add_flag("--gradient", flags->gradient, "The gradient as a direction");
   command

@@ -17,8 +17,8 @@ absl::Status WriteNpyVector(const std::string& path, std::span<const double> ele
 absl::Status WriteNpyMatrix(const std::string& path, std::span<const double> elements, size_t row_count,
                             bool single_precision);
 
-// Reads a one-dimensional .npy file, or, one behind the other, the rows of a two-dimensional one. INVALID_ARGUMENT unless
-// it holds a vector of `element_count` numbers, or 1 to `max_row_count` rows of so many.
+// Reads a one-dimensional .npy file, or, one behind the other, the rows of a two-dimensional one. INVALID_ARGUMENT
+// unless it holds a vector of `element_count` numbers, or 1 to `max_row_count` rows of so many.
 absl::StatusOr<std::vector<double>> ReadNpyVectors(const std::string& path, int64_t element_count,
                                                    int64_t max_row_count = 1);
 

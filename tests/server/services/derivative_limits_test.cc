@@ -60,8 +60,7 @@ void ExpectPriceLimits(Stub stub, Method method, const std::string& fields) {
     if (limit == price) {
       Must(limited.*stub, method, text);
     } else {
-      EXPECT_THAT(MustFail(limited.*stub, method, text).message,
-                  HasSubstr(absl::StrCat("the server allows ", limit)));
+      EXPECT_THAT(MustFail(limited.*stub, method, text).message, HasSubstr(absl::StrCat("the server allows ", limit)));
     }
   }
 }
