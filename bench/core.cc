@@ -97,10 +97,7 @@ int Main(const Flags& flags) {
   if (flags.Wants("derivatives")) {
     for (Row& row : DerivativeRows(flags.quick)) rows.push_back(std::move(row));
   }
-  std::fputs(Table(rows).c_str(), stdout);
-  const absl::Status status = WriteFile(flags.json, Json(rows));
-  if (!status.ok()) std::fprintf(stderr, "cannot measure: %s\n", std::string(status.message()).c_str());
-  return status.ok() ? 0 : 1;
+  return Report(std::move(rows), flags.json);
 }
 
 }  // namespace

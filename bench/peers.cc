@@ -178,12 +178,8 @@ int Main(const Flags& flags) {
   for (const PeerRow& row : kRows) {
     if (status.ok()) status = MeasureRow(flags, row, python->get(), &workers, &rows);
   }
-  if (status.ok()) {
-    std::fputs(Table(rows).c_str(), stdout);
-    status = WriteFile(flags.json, Json(rows));
-  }
-  if (!status.ok()) std::fprintf(stderr, "cannot measure: %s\n", std::string(status.message()).c_str());
-  return status.ok() ? 0 : 1;
+  if (!status.ok()) return Report(status, flags.json);
+  return Report(std::move(rows), flags.json);
 }
 
 }  // namespace

@@ -180,15 +180,9 @@ class PredictBenchmark {
 };
 
 int Main(const Flags& flags) {
-  absl::StatusOr<std::vector<Row>> rows = PredictBenchmark(flags).Run();
-  absl::Status status = rows.status();
-  if (rows.ok()) {
-    std::fputs(Table(*rows).c_str(), stdout);
-    status = WriteFile(flags.json, Json(*rows));
-  }
-  if (!status.ok()) std::fprintf(stderr, "cannot measure: %s\n", std::string(status.message()).c_str());
+  const int code = Report(PredictBenchmark(flags).Run(), flags.json);
   std::filesystem::remove_all(flags.directory + "/data");
-  return status.ok() ? 0 : 1;
+  return code;
 }
 
 }  // namespace

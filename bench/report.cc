@@ -1,12 +1,22 @@
 #include "bench/report.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace backprop::bench {
+namespace {
+
+absl::Status WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text << std::flush;
+  return file ? absl::OkStatus() : absl::UnavailableError(absl::StrCat("cannot write ", path));
+}
+
+}  // namespace
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -42,10 +52,14 @@ std::string Json(const std::vector<Row>& rows) {
   return json + "\n]\n";
 }
 
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text << std::flush;
-  return file ? absl::OkStatus() : absl::UnavailableError(absl::StrCat("cannot write ", path));
+int Report(const absl::StatusOr<std::vector<Row>>& rows, const std::string& json_path) {
+  absl::Status status = rows.status();
+  if (rows.ok()) {
+    std::fputs(Table(*rows).c_str(), stdout);
+    status = WriteFile(json_path, Json(*rows));
+  }
+  if (!status.ok()) std::fprintf(stderr, "cannot measure: %s\n", std::string(status.message()).c_str());
+  return status.ok() ? 0 : 1;
 }
 
 }  // namespace backprop::bench

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace backprop::bench {
 
@@ -31,6 +31,7 @@ std::string Table(const std::vector<Row>& rows);
 // Every row: a list of {name, value, goal, unit, holds}; goal and holds are null where there is no goal.
 std::string Json(const std::vector<Row>& rows);
 
-absl::Status WriteFile(const std::string& path, const std::string& text);
+// Prints the table and writes the rows to the file `json_path`, or says why there are none. Returns the exit code.
+int Report(const absl::StatusOr<std::vector<Row>>& rows, const std::string& json_path);
 
 }  // namespace backprop::bench

@@ -130,24 +130,13 @@ TEST_P(TaylorTest, BeginsWithTheLogLikelihoodTheGradientAndTheHessian) {
   EXPECT_TRUE(AllNear({Actual<double>(Along::kInputs, 1)[1]}, {slope}, kSeriesTolerance<double>));
 }
 
-// Several shards of several chunks, the last ones ragged.
 class LargeTaylorTest : public testing::Test {
  protected:
-  static RandomCase MakeLarge() {
-    const NetworkSpec::Fields fields{.input_unit_count = 61,
-                                     .hidden_layers = {{40, Activation::kLogistic}, {30, Activation::kTanh}},
-                                     .output_unit_count = 5,
-                                     .task = Task::kMultiwayClassification};
-    RandomCase large = MakeRandomCase(fields, /*pattern_count=*/1, /*seed=*/5);
-    large.patterns = MakePatterns(large.spec, 7 * 1301, /*seed=*/6);
-    return large;
-  }
-
   std::optional<std::vector<double>> Compute(const ParallelFor& parallel_for, const StopCheck& stopped) const {
     return DirectionalDerivatives<float>(case_.task(), {.parameters = &case_.parameters}, 3, parallel_for, stopped);
   }
 
-  const DerivativeCase<float> case_{MakeLarge()};
+  const DerivativeCase<float> case_{MakeLargeCase()};
 };
 
 TEST_F(LargeTaylorTest, GivesTheSameBitsWithAnyNumberOfThreads) {

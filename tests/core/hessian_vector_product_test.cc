@@ -118,20 +118,9 @@ TEST_P(HessianVectorTest, IsTheSameForADirectionAloneAndInCompany) {
   EXPECT_EQ(alone.product(0), together.product(1));
 }
 
-// Several shards of several chunks, the last ones ragged.
 class LargeHessianVectorTest : public testing::Test {
  protected:
-  static RandomCase MakeLarge() {
-    const NetworkSpec::Fields fields{.input_unit_count = 61,
-                                     .hidden_layers = {{40, Activation::kLogistic}, {30, Activation::kTanh}},
-                                     .output_unit_count = 5,
-                                     .task = Task::kMultiwayClassification};
-    RandomCase large = MakeRandomCase(fields, /*pattern_count=*/1, /*seed=*/5);
-    large.patterns = MakePatterns(large.spec, 7 * 1301, /*seed=*/6);
-    return large;
-  }
-
-  const DerivativeCase<float> case_{MakeLarge()};
+  const DerivativeCase<float> case_{MakeLargeCase()};
   const std::vector<Parameters<float>> directions_ = {
       Cast<float>(case_.spec, MakeDirections(case_.spec, 1, /*seed=*/7).front())};
 };

@@ -36,6 +36,18 @@ def read_line(process: subprocess.Popen) -> str:
         watchdog.join()
 
 
+def read_terminal(ours: int) -> str:
+    """All that was written to a terminal that nobody has open any more, from its other end, which is closed."""
+    with open(ours, "rb", buffering=0) as file:
+        shown = b""
+        while True:
+            try:
+                shown += file.read(4096)
+            except OSError:
+                # What Linux answers at the end.
+                return shown.decode()
+
+
 def refused(*flags: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a server that does not start."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as error:

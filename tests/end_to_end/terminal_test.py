@@ -12,25 +12,13 @@ import termios
 import unittest
 
 import pattern_files
-from processes import PATIENCE_S, Client, Server
+from processes import PATIENCE_S, Client, Server, read_terminal
 
 # Patterns of one input and one target in a batch.
 BATCH = 65536
 # Of an input.
 BYTES = 4
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?"
-
-
-def read_terminal(ours: int) -> str:
-    """All that was written to a terminal that nobody has open any more, from its other end, which is closed."""
-    with open(ours, "rb", buffering=0) as file:
-        shown = b""
-        while True:
-            try:
-                shown += file.read(4096)
-            except OSError:
-                # What Linux answers at the end.
-                return shown.decode()
 
 
 class TerminalTest(unittest.TestCase):

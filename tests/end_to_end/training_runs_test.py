@@ -10,22 +10,10 @@ import termios
 import unittest
 
 import pattern_files
-from processes import PATIENCE_S, Client, Server, read_line
+from processes import PATIENCE_S, Client, Server, read_line, read_terminal
 
 # Longer than any test takes: such a run ends only by being cancelled.
 ENDLESS = ("--epochs", "1000000", "--batch-size", "1")
-
-
-def read_terminal(ours: int) -> str:
-    """All that was written to a terminal that nobody has open any more, from its other end, which is closed."""
-    with open(ours, "rb", buffering=0) as file:
-        shown = b""
-        while True:
-            try:
-                shown += file.read(4096)
-            except OSError:
-                # What Linux answers at the end.
-                return shown.decode()
 
 
 class TrainingRunsTest(unittest.TestCase):

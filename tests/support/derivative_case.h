@@ -44,6 +44,17 @@ class DerivativeCase {
   PatternSource<Scalar> source_ = SourceOf(patterns);
 };
 
+// Several shards of several chunks, the last ones ragged.
+inline RandomCase MakeLargeCase() {
+  const NetworkSpec::Fields fields{.input_unit_count = 61,
+                                   .hidden_layers = {{40, Activation::kLogistic}, {30, Activation::kTanh}},
+                                   .output_unit_count = 5,
+                                   .task = Task::kMultiwayClassification};
+  RandomCase large = MakeRandomCase(fields, /*pattern_count=*/1, /*seed=*/5);
+  large.patterns = MakePatterns(large.spec, 7 * 1301, /*seed=*/6);
+  return large;
+}
+
 inline constexpr Curvature kCurvatures[] = {Curvature::kHessian, Curvature::kGaussNewton};
 
 // Of products with them, against an oracle. Some dozen roundings a layer, there and back, of numbers of either sign,

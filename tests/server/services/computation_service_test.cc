@@ -22,28 +22,7 @@ constexpr char kWeights[] = "pattern_weights: [1, 0.5, 2] ";
 
 class ComputationServiceTest : public testing::Test {
  protected:
-  ComputationServiceTest() {
-    Must(server_.sessions, &SessionStub::CreateSession, R"pb(
-      session_id: 'r'
-      session {
-        network {
-          input_unit_count: 2
-          hidden_layers { unit_count: 4 activation: ACTIVATION_TANH }
-          output_unit_count: 3
-          task: TASK_REGRESSION
-          precision: PRECISION_FLOAT64
-          initial_weights { seed: 3 }
-        }
-        input_scaling {
-          offset: [ 0.5, -1 ]
-          scale: [ 2, -0.5 ]
-        }
-        target_scaling {
-          offset: [ 1, 2, 3 ]
-          scale: [ 0.5, 2, -4 ]
-        }
-      })pb");
-  }
+  ComputationServiceTest() { CreateScaledRegression(server_); }
 
   static std::string Patterns() { return absl::StrCat("patterns { ", kInputs, kTargets, kWeights, "} "); }
   v1::ComputeGradientResponse Gradient(const std::string& fields) {

@@ -32,26 +32,7 @@ constexpr double kRounding = 1e-12;
 class DerivativeServiceTest : public testing::Test {
  protected:
   DerivativeServiceTest() {
-    Must(server_.sessions, &SessionStub::CreateSession, R"pb(
-      session_id: 'r'
-      session {
-        network {
-          input_unit_count: 2
-          hidden_layers { unit_count: 4 activation: ACTIVATION_TANH }
-          output_unit_count: 3
-          task: TASK_REGRESSION
-          precision: PRECISION_FLOAT64
-          initial_weights { seed: 3 }
-        }
-        input_scaling {
-          offset: [ 0.5, -1 ]
-          scale: [ 2, -0.5 ]
-        }
-        target_scaling {
-          offset: [ 1, 2, 3 ]
-          scale: [ 0.5, 2, -4 ]
-        }
-      })pb");
+    CreateScaledRegression(server_);
     Append(server_, absl::StrCat("session: 'sessions/r' pattern_set: 's' ", kThreePatterns));
     parameters_ = Must(server_.sessions, &SessionStub::GetParameters, "name: 'sessions/r'");
   }

@@ -52,4 +52,27 @@ v1::Session Create(TestServer& server, const std::string& id, const std::string&
               "session_id: '" + id + "' session { network { " + network + " } }");
 }
 
+void CreateScaledRegression(TestServer& server) {
+  Must(server.sessions, &SessionStub::CreateSession, R"pb(
+    session_id: 'r'
+    session {
+      network {
+        input_unit_count: 2
+        hidden_layers { unit_count: 4 activation: ACTIVATION_TANH }
+        output_unit_count: 3
+        task: TASK_REGRESSION
+        precision: PRECISION_FLOAT64
+        initial_weights { seed: 3 }
+      }
+      input_scaling {
+        offset: [ 0.5, -1 ]
+        scale: [ 2, -0.5 ]
+      }
+      target_scaling {
+        offset: [ 1, 2, 3 ]
+        scale: [ 0.5, 2, -4 ]
+      }
+    })pb");
+}
+
 }  // namespace backprop::server

@@ -192,4 +192,7 @@ v1::AppendPatternsResponse Append(TestServer& server, const std::string& text);
 // A session of `network`, a NetworkSpec in text.
 v1::Session Create(TestServer& server, const std::string& id, const std::string& network);
 
+// Session `r`: regression 2-4-3 in float64, with scaled inputs and targets.
+void CreateScaledRegression(TestServer& server);
+
 }  // namespace backprop::server
