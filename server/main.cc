@@ -16,11 +16,12 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
+#include <utility>
 
 #include "core/error.h"
 #include "server/flags.h"
 #include "server/log/library_log.h"
+#include "server/process/limits.h"
 #include "server/process/machine_memory.h"
 #include "server/process/timer.h"
 #include "server/scheduling/training_workers.h"
@@ -37,6 +38,7 @@ constexpr double kShortestDrainSeconds = 1;  // Training runs keep where they st
 constexpr double kShareForCalls = 0.75;      // Of --drain-timeout; then calls are cancelled, and have the rest to end.
 constexpr double kShortestLookSeconds = 0.01;  // From one look for sessions that nobody uses to the next.
 constexpr double kLongestLookSeconds = 10;
+constexpr std::chrono::seconds kRecoveryPeriod(5);
 
 std::chrono::nanoseconds FromSeconds(double seconds) {
   return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
@@ -45,6 +47,12 @@ std::chrono::nanoseconds FromSeconds(double seconds) {
 int64_t MemoryLimitBytes(const Flags& flags) {
   if (flags.memory_limit_mib > 0) return flags.memory_limit_mib << 20;
   return MachineMemoryBytes() / 4 * 3;
+}
+
+// Files and connections that may be open at a time, about.
+int64_t WantedFiles(const Flags& flags) {
+  constexpr int64_t kOwn = 64;
+  return 2 * static_cast<int64_t>(flags.sessions.max_open_sessions) + flags.rpc.thread_limit + kOwn;
 }
 
 // Signals that end the server. Blocked in every thread, so that one can wait for them.
@@ -74,6 +82,11 @@ int Run(const Flags& flags) {
     spdlog::error("--max-streams must leave {} of --rpc-threads to other calls; they are {} and {}", kLeastUnaryThreads,
                   flags.max_streams, flags.rpc.thread_limit);
     return 1;
+  }
+  const int64_t files = RaiseFileLimit(), wanted_files = WantedFiles(flags);
+  if (files < wanted_files) {
+    spdlog::warn("the limits allow for {} open files and connections, but the system for {} (ulimit -n)", wanted_files,
+                 files);
   }
   signal(SIGXFSZ, SIG_IGN);  // A file too large for a limit is that write's error, not the server's end.
   const sigset_t ending = EndingSignals();
@@ -120,7 +133,7 @@ int Run(const Flags& flags) {
     spdlog::error("{}", std::string(status.message()));
     return 1;
   }
-  RequestLog request_log;
+  RequestLog request_log(std::min(RequestLog::kMaxAnswerBytes, static_cast<size_t>(budget.limit_bytes() / 8)));
   StreamSlots streams(flags.max_streams);
   const ServiceContext context{.registry = &registry,
                                .request_log = &request_log,
@@ -137,37 +150,43 @@ int Run(const Flags& flags) {
   spdlog::info("{} training workers, {} MiB for sessions", workers.worker_count(), budget.limit_bytes() >> 20);
   std::printf("backpropd listening on %s\n", (*server)->address().c_str());
   std::fflush(stdout);
-  // Beside all else: opening large sessions takes long, and must hold up neither calls nor the end.
-  std::jthread resuming([&registry, &draining] {
-    for (const auto& [id, status] : registry.ResumeTraining([&draining] { return draining.load(); })) {
-      spdlog::error("session {} cannot go on training: {}", id, std::string(status.message()));
+  // Beside all else: opening large sessions takes long, and must hold up neither calls nor the end. And again now and
+  // then: a disk may take writes again, and there may be room for what there was none before.
+  std::set<std::string> left_behind;  // Ids that the log has.
+  std::optional<Timer> recovering(std::in_place, std::chrono::nanoseconds(0), kRecoveryPeriod, [&] {
+    std::set<std::string> failed;
+    for (const auto& [id, status] : registry.Recover([&draining] { return draining.load(); })) {
+      failed.insert(id);
+      if (left_behind.contains(id)) continue;
+      spdlog::error("session {} cannot go on: {}", id, std::string(status.message()));
     }
+    left_behind = std::move(failed);
+    GiveFreedMemoryBack();
   });
 
   std::optional<Timer> closing_idle;
   if (flags.idle_timeout_s > 0) {
     const double period = std::clamp(flags.idle_timeout_s / 4, kShortestLookSeconds, kLongestLookSeconds);
-    closing_idle.emplace(FromSeconds(period), [close_idle, timeout = FromSeconds(flags.idle_timeout_s)] {
-      while (close_idle(SessionRegistry::Clock::now() - timeout)) continue;
-    });
+    closing_idle.emplace(FromSeconds(period), FromSeconds(period),
+                         [close_idle, timeout = FromSeconds(flags.idle_timeout_s)] {
+                           while (close_idle(SessionRegistry::Clock::now() - timeout)) continue;
+                         });
   }
 
   int signal = 0;
   sigwait(&ending, &signal);
+  // What was acknowledged is kept: neither a disk that hangs nor a call that nothing can stop need be waited for, nor
+  // whoever reads the log.
+  const std::chrono::nanoseconds drain = FromSeconds(std::max(flags.drain_timeout_s, kShortestDrainSeconds));
+  end_all.emplace(drain, drain, [] { EndNow("backpropd: ended before all calls have: --drain-timeout is over\n"); });
   spdlog::info("signal {}: shutting down", signal);
-  // What was acknowledged is kept: neither a disk that hangs nor a call that nothing can stop need be waited for.
-  end_all.emplace(FromSeconds(std::max(flags.drain_timeout_s, kShortestDrainSeconds)), [] {
-    spdlog::warn("ended before all calls have: --drain-timeout is over");
-    spdlog::default_logger()->flush();
-    std::_Exit(0);
-  });
   const auto deadline = std::chrono::system_clock::now() + FromSeconds(kShareForCalls * flags.drain_timeout_s);
   draining = true;
   // Training first: then watchers hear how their runs ended, before the deadline cancels their calls.
   (*server)->StopServing();
   workers.Shutdown();
   (*server)->Shutdown(deadline);
-  resuming.join();
+  recovering.reset();
   serving = nullptr;
   spdlog::info("ended");
   return 0;

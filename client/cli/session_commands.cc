@@ -30,6 +30,10 @@ absl::Status RunList(CommandContext& context, const std::string& filter) {
     if (!page.ok()) return page.status();
     for (const v1::Session& session : page->sessions()) {
       if (context.json()) std::cout << JsonLine(session) << "\n";
+      if (!session.has_network()) {
+        rows.push_back({SessionId(session.name()), "cannot be read", "", "", ""});
+        continue;
+      }
       rows.push_back({SessionId(session.name()), NetworkText(session.network()),
                       absl::StrCat(session.parameter_count()), absl::StrCat(session.model_version()),
                       session.active_training_run().substr(session.active_training_run().rfind('/') + 1)});

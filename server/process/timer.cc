@@ -7,13 +7,13 @@
 
 namespace backprop::server {
 
-Timer::Timer(std::chrono::nanoseconds period, std::function<void()> call)
-    : calling_([period, call = std::move(call)](const std::stop_token& destroyed) {
+Timer::Timer(std::chrono::nanoseconds first, std::chrono::nanoseconds period, std::function<void()> call)
+    : calling_([first, period, call = std::move(call)](const std::stop_token& destroyed) {
         std::mutex mutex;
         std::unique_lock lock(mutex);
         std::condition_variable_any wake;
-        while (true) {
-          wake.wait_for(lock, destroyed, period, [] { return false; });
+        for (std::chrono::nanoseconds rest = first;; rest = period) {
+          wake.wait_for(lock, destroyed, rest, [] { return false; });
           if (destroyed.stop_requested()) return;
           call();
         }

@@ -38,6 +38,9 @@ bool HasLabels(const Labels& labels, const Labels& wanted) {
   });
 }
 
+// Of a session whose file is damaged, or of a newer server: that it is there is all that can be said of it.
+bool IsOfTheFile(const absl::Status& status) { return absl::IsDataLoss(status) || absl::IsFailedPrecondition(status); }
+
 absl::StatusOr<SessionUpdate> DecodeUpdate(const v1::UpdateSessionRequest& request) {
   const v1::Session& session = request.session();
   SessionUpdate update;
@@ -147,10 +150,20 @@ absl::Status SessionServiceImpl::List(const v1::ListSessionsRequest& request, v1
   if (!request.page_token().empty()) violations.AddAll("", ValidateId(request.page_token(), "page_token"));
   if (!violations.empty()) return violations.ToStatus();
   size_t bytes = 0;
-  context_.registry->Visit(request.page_token(), [&](const SessionState& session) {
-    if (!HasLabels(session.description.labels, *wanted)) return true;
+  absl::Status failed;
+  context_.registry->Visit(request.page_token(), [&](const std::string& id, const absl::StatusOr<SessionState>& state) {
+    v1::Session encoded;
+    if (state.ok()) {
+      if (!HasLabels(state->description.labels, *wanted)) return true;
+      encoded = EncodeSession(*state);
+    } else if (IsOfTheFile(state.status())) {
+      if (!wanted->empty()) return true;
+      encoded.set_name(SessionName(id));
+    } else {
+      failed = state.status();
+      return false;
+    }
     const int count = response->sessions_size();
-    v1::Session encoded = EncodeSession(session);
     bytes += encoded.ByteSizeLong();
     if (count == static_cast<int>(*page_size) || (count > 0 && bytes > kMaxPageBytes)) {
       response->set_next_page_token(*ParseSessionName(response->sessions(count - 1).name(), "name"));
@@ -159,7 +172,8 @@ absl::Status SessionServiceImpl::List(const v1::ListSessionsRequest& request, v1
     *response->add_sessions() = std::move(encoded);
     return true;
   });
-  return absl::OkStatus();
+  if (!failed.ok()) response->Clear();  // A list that lacks some would pass for a whole one.
+  return failed;
 }
 
 grpc::Status SessionServiceImpl::ListSessions(grpc::ServerContext*, const v1::ListSessionsRequest* request,
@@ -201,9 +215,11 @@ grpc::Status SessionServiceImpl::CopySession(grpc::ServerContext* call, const v1
 
 grpc::Status SessionServiceImpl::GetParameters(grpc::ServerContext*, const v1::GetParametersRequest* request,
                                                v1::Parameters* response) {
-  return ToGrpcStatus(WithSession(context_, request->name(), "name", [&](const auto& session) {
+  return ToGrpcStatus(WithSession(context_, request->name(), "name", [&](const auto& session) -> absl::Status {
     std::optional<int64_t> version;
     if (request->has_model_version()) version = request->model_version();
+    MemoryCharge charge(session->budget());
+    if (absl::Status status = ChargeForParameters(session->spec(), &charge); !status.ok()) return status;
     const auto snapshot = session->model_versions().Get(version);
     if (snapshot.ok()) EncodeParameters((*snapshot)->parameters, (*snapshot)->model_version, response);
     return snapshot.status();
@@ -215,6 +231,10 @@ grpc::Status SessionServiceImpl::SetParameters(grpc::ServerContext* call, const 
   return Once(context_, call, *request, response, [&](ChangeRequest change) {
     return WithSession(context_, request->name(), "name",
                        [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
+                         MemoryCharge charge(session->budget());
+                         if (absl::Status status = ChargeForParameters(session->spec(), &charge); !status.ok()) {
+                           return status;
+                         }
                          if (request->has_from_model_version()) {
                            return RollBack(*request, change, *session, response);
                          }

@@ -41,7 +41,7 @@ absl::StatusOr<std::string> RequestLog::Once(const std::string& id, const std::s
     entry.answer = std::move(remembered);
     order_.push_back(id);
     answer_bytes_ += answer->size();
-    while (order_.size() > kMaxAnswers || answer_bytes_ > kMaxAnswerBytes) {
+    while (order_.size() > kMaxAnswers || answer_bytes_ > max_answer_bytes_) {
       answer_bytes_ -= entries_.at(order_.front()).answer.size();
       entries_.erase(order_.front());
       order_.pop_front();

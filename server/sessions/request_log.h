@@ -22,6 +22,9 @@ class RequestLog {
   static constexpr size_t kMaxAnswerBytes = 256 << 20;
   static constexpr size_t kMaxIdBytes = 128;
 
+  // Of all answers together.
+  explicit RequestLog(size_t max_answer_bytes = kMaxAnswerBytes) : max_answer_bytes_(max_answer_bytes) {}
+
   // The answer of `call` to the request with this id: of the first time it succeeded, when that is remembered, else of
   // now. Two calls with one id at a time wait for each other. An empty id always calls. INVALID_ARGUMENT, naming
   // request_id, when the id came with another `request` before, or is too long.
@@ -35,6 +38,7 @@ class RequestLog {
     std::string answer;
   };
 
+  const size_t max_answer_bytes_;
   std::mutex mutex_;
   std::condition_variable answered_;
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);

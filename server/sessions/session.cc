@@ -149,6 +149,21 @@ template <typename Scalar>
 void Session<Scalar>::Close(const absl::Status& reason) {
   closing_ = true;
   const std::lock_guard commit(commit_mutex_);
+  EndBy(reason);
+}
+
+template <typename Scalar>
+absl::Status Session<Scalar>::Remove(const absl::Status& reason, const std::function<absl::Status()>& remove) {
+  const std::lock_guard commit(commit_mutex_);
+  absl::Status removed = remove();
+  if (absl::IsResourceExhausted(removed)) return removed;
+  closing_ = true;
+  EndBy(removed.ok() ? reason : removed);  // Of another failure nobody knows whether they are there.
+  return removed;
+}
+
+template <typename Scalar>
+void Session<Scalar>::EndBy(const absl::Status& reason) {
   closes_.notify_all();
   if (closed_.ok()) closed_ = reason;
   if (const std::shared_ptr<TrainingRun> active = ActiveRun()) active->Cancel(reason);

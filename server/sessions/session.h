@@ -164,6 +164,9 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
 
   // Cancels an active training run, giving `reason`, refuses every change from now on, and leaves the store's files.
   void Close(const absl::Status& reason);
+  // The same behind `remove`, which removes those files, with nothing committed in between. Where there is no room to
+  // do that, RESOURCE_EXHAUSTED, the session goes on.
+  absl::Status Remove(const absl::Status& reason, const std::function<absl::Status()>& remove);
   // Closes it, as failed, when a change was made that could not be kept.
   void Fail(const absl::Status& reason);
   // True when the store failed in a way that nobody knows what it holds: the session takes no more changes, and must be
@@ -180,7 +183,11 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   // Bytes that a session takes beside its patterns, runs and work.
   static int64_t OwnBytes(const SessionDescription& description, const SessionEnvironment& environment);
 
+  // Export without its end.
+  absl::Status CopyTo(const std::string& path, const StopCheck& given_up);
+
   // The following want commit_mutex_ held.
+  void EndBy(const absl::Status& reason);
   absl::Status CheckOpen() const;
   absl::Status CheckNotTraining() const;  // CheckOpen too.
   // True when the request was answered before; it has its answer then.

@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "core/error.h"
 #include "server/sessions/resource_name.h"
@@ -147,9 +148,18 @@ absl::Status Session<Scalar>::KeepAnswer(const ChangeRequest& request) {
 template <typename Scalar>
 absl::Status Session<Scalar>::Export(const std::string& path, const StopCheck& given_up) {
   const std::lock_guard one_at_a_time(export_mutex_);
+  if (absl::Status status = CopyTo(path, given_up); !status.ok()) return status;
+  return environment_.store->FinishCopy(path, given_up);
+}
+
+template <typename Scalar>
+absl::Status Session<Scalar>::CopyTo(const std::string& path, const StopCheck& given_up) {
   std::unique_lock commit(commit_mutex_);
   if (absl::Status status = CheckOpen(); !status.ok()) return status;
   if (absl::Status status = log_->BeginCopy(path); !status.ok()) return status;
+  const absl::Cleanup end = [this] {  // Also of one that is given up: its file would live on, and be written to.
+    if (log_ != nullptr) log_->EndCopy();
+  };
   // As long as it kept them from it others have the log: training and its callers go on during a long copy. For less
   // where half of the parts or more bring it no nearer to the end, as others add so fast, so that it comes there.
   double share = 1;
@@ -157,15 +167,13 @@ absl::Status Session<Scalar>::Export(const std::string& path, const StopCheck& g
     const Clock::time_point begin = Clock::now();
     const absl::StatusOr<int64_t> left = log_->CopyPart();
     if (!left.ok()) return left.status();
-    if (*left == 0) break;
+    if (*left == 0) return absl::OkStatus();
     share = *left < least_left ? std::min(1.0, 2 * share) : share / 2;
     least_left = std::min(least_left, *left);
     closes_.wait_for(commit, share * (Clock::now() - begin), [this] { return closing_.load(); });
     if (absl::Status status = CheckOpen(); !status.ok()) return status;
     if (given_up()) return absl::CancelledError("the copy was given up");
   }
-  commit.unlock();
-  return environment_.store->FinishCopy(path, given_up);
 }
 
 template <typename Scalar>

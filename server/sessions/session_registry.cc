@@ -1,6 +1,7 @@
 #include "server/sessions/session_registry.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -29,16 +30,34 @@ absl::Status SessionRegistry::Load() {
   return absl::OkStatus();
 }
 
-std::vector<std::pair<std::string, absl::Status>> SessionRegistry::ResumeTraining(const StopCheck& stop) {
-  const absl::StatusOr<std::vector<std::string>> ids = environment_.store->ListUnfinished();
-  if (!ids.ok()) return {{"", ids.status()}};
-  std::vector<std::pair<std::string, absl::Status>> failed;
-  for (const std::string& id : *ids) {
+std::map<std::string, absl::Status> SessionRegistry::Recover(const StopCheck& stop) {
+  const absl::StatusOr<std::vector<std::string>> unfinished = environment_.store->ListUnfinished();
+  if (!unfinished.ok()) return {{"", unfinished.status()}};
+  std::set<std::string> ids(unfinished->begin(), unfinished->end());
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, entry] : sessions_) {
+      if (!entry.open) continue;
+      if (HasFailed(*entry.open)) {
+        ids.insert(id);
+      } else {
+        ids.erase(id);  // It trains.
+      }
+    }
+  }
+  std::map<std::string, absl::Status> failed;
+  for (const std::string& id : ids) {
     if (stop()) break;
     absl::Status status = Find(id).status();
-    if (!status.ok() && !stop()) failed.emplace_back(id, std::move(status));
+    if (!status.ok() && !absl::IsNotFound(status) && !stop()) failed[id] = std::move(status);
   }
   return failed;
+}
+
+void SessionRegistry::ReportStorage(const std::string& id, const absl::Status& status) const {
+  // Without memory for a session nothing is known of its file; and one that is not there does not fail.
+  if (!environment_.report_storage || ReasonOf(status) == "MEMORY_LIMIT") return;
+  environment_.report_storage(id, absl::IsNotFound(status) ? absl::OkStatus() : status);
 }
 
 SessionRegistry::Entry* SessionRegistry::Await(const std::string& id, std::unique_lock<std::mutex>* lock) {
@@ -88,6 +107,7 @@ absl::StatusOr<AnySession> SessionRegistry::Enter(const std::string& id, const C
   };
   while (open_count() >= limits_.max_open_sessions && CloseIdle()) continue;
   session = make();
+  if (session.ok()) ReportStorage(id, session.status());
   std::move(settle).Invoke();  // Before `session` is moved out.
   return session;
 }
@@ -155,7 +175,7 @@ absl::StatusOr<AnySession> SessionRegistry::Find(const std::string& id) {
   failed.reset();
   while (open_count() >= limits_.max_open_sessions && CloseIdle()) continue;
   session = OpenNow(id);
-  if (environment_.report_storage) environment_.report_storage(id, session.status());
+  ReportStorage(id, session.status());
   std::move(settle).Invoke();  // Before `session` is moved out.
   return session;
 }
@@ -197,21 +217,20 @@ absl::Status SessionRegistry::Delete(const std::string& id, const ChangeRequest&
   if (entry == nullptr) return SessionNotFound(id);
   entry->busy = true;
   const std::optional<AnySession> session = entry->open;
-  if (environment_.store->durable()) entry->open.reset();  // Should the store fail, it is opened anew.
   lock.unlock();
-  if (session) {
-    const absl::Status reason =
-        Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND", absl::StrCat("session `", id, "` was deleted"));
-    std::visit([&](const auto& typed) { typed->Close(reason); }, *session);
-  }
   const RequestAnswer answer{.request_id = request.id, .request_hash = request.hash, .answer = ""};
-  absl::Status deleted = environment_.store->Delete(id, request.id.empty() ? nullptr : &answer);
+  const auto remove = [&] { return environment_.store->Delete(id, request.id.empty() ? nullptr : &answer); };
+  const absl::Status reason =
+      Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND", absl::StrCat("session `", id, "` was deleted"));
+  absl::Status deleted =
+      session ? std::visit([&](const auto& typed) { return typed->Remove(reason, remove); }, *session) : remove();
   lock.lock();
   entry->busy = false;
+  if (!deleted.ok() && !absl::IsResourceExhausted(deleted)) entry->open.reset();  // To be opened anew.
   if (deleted.ok()) sessions_.erase(id);
   freed_.notify_all();
   lock.unlock();
-  if (deleted.ok() && environment_.report_storage) environment_.report_storage(id, absl::OkStatus());
+  if (deleted.ok()) ReportStorage(id, deleted);
   return deleted;
 }
 
@@ -233,7 +252,7 @@ absl::StatusOr<SessionState> SessionRegistry::Describe(const std::string& id) {
   return state;
 }
 
-void SessionRegistry::Visit(const std::string& after, const std::function<bool(const SessionState&)>& visit) {
+void SessionRegistry::Visit(const std::string& after, const VisitState& visit) {
   std::string id = after;
   while (true) {
     {
@@ -243,7 +262,7 @@ void SessionRegistry::Visit(const std::string& after, const std::function<bool(c
       id = next->first;
     }
     const absl::StatusOr<SessionState> state = Describe(id);
-    if (state.ok() && !visit(*state)) return;
+    if (!absl::IsNotFound(state.status()) && !visit(id, state)) return;
   }
 }
 
@@ -251,10 +270,13 @@ bool SessionRegistry::CloseIdle(Clock::time_point used_before) {
   if (!environment_.store->durable()) return false;
   std::unique_lock lock(mutex_);
   Entry* idle = nullptr;
+  const Clock::time_point now = Clock::now();
   for (auto& [id, entry] : sessions_) {
+    if (entry.busy || !entry.open) continue;
     // Whom nobody else holds nobody can come to hold: that needs the lock. Its training run would hold it.
-    const bool unused = !entry.busy && entry.open && entry.last_use < used_before &&
-                        std::visit([](const auto& typed) { return typed.use_count() == 1; }, *entry.open);
+    const bool in_use = std::visit([](const auto& typed) { return typed.use_count() > 1; }, *entry.open);
+    if (in_use) entry.last_use = now;
+    const bool unused = !in_use && entry.last_use < used_before;
     if (unused && (idle == nullptr || entry.last_use < idle->last_use)) idle = &entry;
   }
   if (idle == nullptr) return false;

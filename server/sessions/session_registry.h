@@ -40,9 +40,9 @@ class SessionRegistry {
 
   // Takes up the sessions that the store has; none of them is opened yet. Called once, before all else.
   absl::Status Load();
-  // Opens the sessions with a training run that has not ended, which goes on; between two of them it looks whether to
-  // stop. Those that failed, by id.
-  std::vector<std::pair<std::string, absl::Status>> ResumeTraining(const StopCheck& stop = NeverStop);
+  // Opens the sessions with a training run that has not ended, which goes on, and those that failed; between two of
+  // them it looks whether to stop. Those that cannot be opened, by id. To be called at the start, and now and then.
+  std::map<std::string, absl::Status> Recover(const StopCheck& stop = NeverStop);
 
   // A new session under description.id, with `parameters` or drawn ones, at version 0. ALREADY_EXISTS, reason
   // SESSION_ALREADY_EXISTS; RESOURCE_EXHAUSTED, reasons SESSION_LIMIT and MEMORY_LIMIT; errors of the store. Scalar is
@@ -60,11 +60,13 @@ class SessionRegistry {
   absl::StatusOr<AnySession> Import(const TransferFile& file, const std::string& id);
   // NOT_FOUND, reason SESSION_NOT_FOUND; errors of the store in opening it.
   absl::StatusOr<AnySession> Find(const std::string& id);
-  // NOT_FOUND as above. When the store fails, the session stays; its training run was stopped all the same.
+  // NOT_FOUND as above. When there is no room to delete it, the session goes on; after another failure it is opened
+  // anew.
   absl::Status Delete(const std::string& id, const ChangeRequest& request = {});
-  // Calls `visit` with one session at a time, in order of id, from behind `after` on, until it returns false. Sessions
-  // that cannot be read are left out: Find says why.
-  void Visit(const std::string& after, const std::function<bool(const SessionState&)>& visit);
+  // Calls `visit` with one session at a time, in order of id, from behind `after` on, until it returns false: with its
+  // state, or why that cannot be read.
+  using VisitState = std::function<bool(const std::string& id, const absl::StatusOr<SessionState>& state)>;
+  void Visit(const std::string& after, const VisitState& visit);
   int64_t memory_limit_bytes() const { return environment_.budget->limit_bytes(); }
   size_t count() const;
   size_t open_count() const;
@@ -87,6 +89,7 @@ class SessionRegistry {
   absl::StatusOr<AnySession> OpenNow(const std::string& id);
   // The entry of `id` when nobody is busy with it; null when there is none.
   Entry* Await(const std::string& id, std::unique_lock<std::mutex>* lock);
+  void ReportStorage(const std::string& id, const absl::Status& status) const;
   // The state of a session, open or not.
   absl::StatusOr<SessionState> Describe(const std::string& id);
 

@@ -133,6 +133,8 @@ class SessionLog {
   // Copies the next part. Returns what is left, in units of the store: 0 when it is whole. The log may be used in
   // between: the copy has what was committed until its last part. It is for SessionStore::FinishCopy.
   virtual absl::StatusOr<int64_t> CopyPart() = 0;
+  // Gives up the copy that is under way, if any.
+  virtual void EndCopy() = 0;
 };
 
 template <typename Scalar>

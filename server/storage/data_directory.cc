@@ -22,6 +22,8 @@ namespace backprop::server {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr uintmax_t kReservedBytes = 64 << 20;
+
 // Makes the entries of the directories above `path` last: some may just have been made, by this process or by one that
 // was killed, and without them a loss of power takes all that is kept in them. Those that cannot be opened were made by
 // somebody else; some file systems have nothing to sync.
@@ -58,7 +60,9 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::st
     return SystemError(absolute, "files cannot be made in it", reason);
   }
   std::unique_ptr<DataDirectory> result(new DataDirectory(absolute, directory, lock));
-  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+  // And the directory itself, for the file may be removed; some file systems cannot lock directories.
+  const bool directory_in_use = flock(directory, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  if (directory_in_use || flock(lock, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return SystemError(absolute, "it cannot be locked", errno);
     return Error(absl::StatusCode::kFailedPrecondition, "DATA_DIRECTORY_IN_USE",
                  absl::StrCat("another server uses the data directory ", absolute,
@@ -150,10 +154,21 @@ absl::Status DataDirectory::TakeUp() const {
     const bool orphan =
         (absl::EndsWith(name, ".session-journal") && !all.contains(name.substr(0, name.size() - 8))) ||
         (absl::EndsWith(name, ".running") && !all.contains(name.substr(0, name.size() - 8) + ".session"));
-    if (orphan || (absl::StartsWith(name, ".") && absl::EndsWith(name, ".new"))) leftovers.push_back(name);
+    const bool half_made =
+        absl::StartsWith(name, ".") && (absl::EndsWith(name, ".new") || absl::EndsWith(name, ".new-journal"));
+    if (orphan || half_made) leftovers.push_back(name);
   }
   if (absl::Status status = Remove(leftovers); !status.ok()) return status;
   return Sync();
+}
+
+absl::Status CheckRoom(const std::string& path, int64_t bytes) {
+  std::error_code error;
+  const fs::space_info space = fs::space(fs::path(path).parent_path(), error);
+  if (error) return SystemError(path, "the room on its disk cannot be told", error.value());
+  const auto reserve = static_cast<int64_t>(std::min(kReservedBytes, space.capacity / 16));
+  if (static_cast<int64_t>(space.available) >= bytes + reserve) return absl::OkStatus();
+  return SystemError(path, "room", ENOSPC);
 }
 
 absl::Status SyncFile(const std::string& path) {
@@ -166,6 +181,9 @@ absl::Status SyncFile(const std::string& path) {
 
 absl::Status CopyFile(const std::string& from, const std::string& to) {
   std::error_code error;
+  const auto bytes = static_cast<int64_t>(fs::file_size(from, error));
+  if (error) return SystemError(from, "its size", error.value());
+  if (absl::Status status = CheckRoom(to, bytes); !status.ok()) return status;
   fs::copy_file(from, to, error);
   if (error) return SystemError(from, absl::StrCat("it cannot be copied to ", to), error.value());
   return SyncFile(to);

@@ -1,12 +1,13 @@
 // The directory that a store keeps its files in, and what is done with files as wholes.
 //
-//   lock                  Locked (flock) by the one process that uses the directory.
+//   lock                  Locked (flock), as the directory is, by the one process that uses it.
 //   directory.sqlite      Deletions; deletion_log.h.
 //   {id}.session          A session; session_schema.h. SQLite's rollback journal is {id}.session-journal.
 //   {id}.running          Empty: the session may have a training run that has not ended.
 //   .{id}.new             A session that is not complete yet.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,6 +61,9 @@ class DataDirectory {
   const int lock_;
 };
 
+// RESOURCE_EXHAUSTED, reason STORAGE_FULL, unless the disk of `path` has room for so many bytes beside a reserve, 64
+// MiB or a sixteenth of the disk: files as wholes must not take what the sessions that are open need.
+absl::Status CheckRoom(const std::string& path, int64_t bytes);
 // Copies `from` to `to`, a new file, and makes its bytes durable.
 absl::Status CopyFile(const std::string& from, const std::string& to);
 // Makes the bytes of a file durable.

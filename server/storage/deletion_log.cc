@@ -13,6 +13,9 @@ namespace backprop::server {
 namespace {
 
 constexpr char kFileName[] = "directory.sqlite";
+// Free pages of the file, below which there are to be twice as many. A deletion takes one now and then.
+constexpr int kReservedPages = 8;
+constexpr int64_t kReserveKey = 0;  // Of a record that is there for a moment.
 
 }  // namespace
 
@@ -46,13 +49,34 @@ absl::Status DeletionLog::Load() {
     }
     auto file = std::make_unique<RecordFile>(path, RecordFile::Mode::kOpen, options_);
     std::map<int64_t, Deletion> deletions;
-    file->VisitKind(RecordKind::kDeletion,
-                    [&](RecordKind, int64_t key, std::string_view data) { deletions[key] = Decode<Deletion>(data); });
+    file->VisitKind(RecordKind::kDeletion, [&](RecordKind, int64_t key, std::string_view data) {
+      if (key != kReserveKey) deletions[key] = Decode<Deletion>(data);
+    });
     file_ = std::move(file);
     deletions_ = std::move(deletions);
     in_doubt_.clear();
+    Reserve();
     return absl::OkStatus();
   });
+}
+
+void DeletionLog::Reserve() {
+  if (file_->FreePageCount() >= kReservedPages) return;
+  try {
+    // In commits of their own: pages that are freed before they are committed are never written. The second has the
+    // journal of a deletion, and the third that of one which makes room.
+    for (const int64_t bytes : {2 * kReservedPages * RecordFile::kPageBytes, int64_t{1}}) {
+      file_->Begin();
+      file_->Put(RecordKind::kDeletion, kReserveKey, std::string(static_cast<size_t>(bytes), '\0'));
+      file_->Commit(file_->update_time());
+    }
+    file_->Begin();
+    file_->Erase(RecordKind::kDeletion, kReserveKey);
+    file_->Commit(file_->update_time());
+  } catch (...) {
+    // There is no room for it now; the next commit undoes what is begun.
+    file_->Rollback();
+  }
 }
 
 absl::Status DeletionLog::Keep(int64_t number, const Deletion& deletion) {

@@ -43,6 +43,8 @@ class DeletionLog {
   };
 
   DeletionLog(const DataDirectory* directory, RecordFileOptions options);
+  // Leaves so many pages free in the file, and its journal so long, that sessions can be deleted when the disk is full.
+  void Reserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Opens the file where it is not open.
   absl::Status Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps `deletion`; of an error other than STORAGE_FULL it is in doubt until the next Load whether it was kept.

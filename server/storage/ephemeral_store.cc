@@ -20,6 +20,7 @@ class EphemeralLog final : public SessionLog<Scalar> {
   }
   absl::Status BeginCopy(const std::string&) override { return NoFiles(); }
   absl::StatusOr<int64_t> CopyPart() override { return NoFiles(); }
+  void EndCopy() override {}
 };
 
 }  // namespace

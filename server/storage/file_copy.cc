@@ -49,6 +49,11 @@ void Compact(RecordFile* file, const std::string& path, const Interruption& inte
 FileCopy::FileCopy(RecordFile* file, const std::string& path) : to_(NewFile(path)), backup_(to_, file->database()) {}
 
 int64_t FileCopy::CopyPart() {
+  // What is left, and all of it again, compacted.
+  const int64_t pages = int64_t{backup_.getRemainingPageCount()} + backup_.getTotalPageCount();
+  if (absl::Status status = CheckRoom(to_.getFilename(), pages * RecordFile::kPageBytes); !status.ok()) {
+    throw StorageException(status);
+  }
   if (backup_.executeStep(kPartPages) == SQLITE_DONE) return 0;
   return std::max(backup_.getRemainingPageCount(), 1);
 }

@@ -39,6 +39,8 @@ class RecordFile {
     kOpenAside,  // The same, without a journal.
     kPeek,       // Pages are checked as they are read.
   };
+  // 4 MiB of patterns commit 1.6 times as fast as with SQLite's 4 KiB, 3 KB as fast.
+  static constexpr int64_t kPageBytes = 16384;
   using Time = std::chrono::system_clock::time_point;
   // `data` is good until the callback returns.
   using Visit = std::function<void(RecordKind kind, int64_t key, std::string_view data)>;
@@ -74,6 +76,8 @@ class RecordFile {
   void VisitRecords(const Visit& visit);
   void VisitKind(RecordKind kind, const Visit& visit);
 
+  // Pages of the file that are in no use.
+  int FreePageCount() { return database_.execAndGet("PRAGMA freelist_count").getInt(); }
   // Throws what is to end a long read, if anything.
   void CheckGoOn() const;
   // A statement without results; for migrations.
@@ -104,10 +108,6 @@ class RecordFile {
   void Configure(Mode mode);
   void CheckSchema(const Migrations& migrations, size_t version);
   void Migrate(const Migrations& migrations, size_t version);
-  // A process that was killed at the last step of a commit, the sync of the journal's end, or for which that sync
-  // failed, left a change that can be read and that a loss of power would undo. Whoever reads it may tell others, so a
-  // commit behind it makes it last first. A file that never had a journal needs none.
-  void MakeLast();
   Head ReadHead();
   void CheckPages();
   SQLite::Statement& Use(Cached* cached, const char* sql);

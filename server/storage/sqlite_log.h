@@ -28,6 +28,7 @@ class SqliteLog final : public SessionLog<Scalar> {
       const std::function<absl::Status(int64_t pattern_set_key, const Patterns<Scalar>& patterns)>& visit) override;
   absl::Status BeginCopy(const std::string& path) override;
   absl::StatusOr<int64_t> CopyPart() override;
+  void EndCopy() override { copy_.reset(); }
 
  private:
   absl::Status Mark();

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "server/storage/data_directory.h"
 #include "server/storage/storage_error.h"
 
 namespace backprop::server {
@@ -14,6 +15,7 @@ DirectoryTransferFile::~DirectoryTransferFile() {
 }
 
 absl::Status DirectoryTransferFile::Append(const std::string& bytes) {
+  if (absl::Status status = CheckRoom(path_, std::ssize(bytes)); !status.ok()) return status;
   if (!out_.is_open()) out_.open(path_, std::ios::binary | std::ios::trunc);
   errno = 0;
   out_.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 
 TEST(TimerTest, CallsAgainAndAgain) {
   std::atomic<int> calls = 0;
-  const Timer timer(milliseconds(1), [&] {
+  const Timer timer(milliseconds(0), milliseconds(1), [&] {
     ++calls;
     calls.notify_all();
   });
@@ -25,7 +25,7 @@ TEST(TimerTest, CallsAgainAndAgain) {
 TEST(TimerTest, DoesNotCallBeforeItsTimeAndIsDestroyedAtOnce) {
   std::atomic<bool> called = false;
   {
-    const Timer timer(hours(1), [&] { called = true; });
+    const Timer timer(hours(1), milliseconds(0), [&] { called = true; });
   }
   EXPECT_FALSE(called);
 }
@@ -34,7 +34,7 @@ TEST(TimerTest, IsDestroyedBehindACallUnderWay) {
   std::atomic<bool> ended = false;
   std::atomic<bool> begun = false;
   {
-    const Timer timer(milliseconds(1), [&] {
+    const Timer timer(milliseconds(0), milliseconds(1), [&] {
       begun = true;
       begun.notify_all();
       for (int i = 0; i < 1000; ++i) std::this_thread::yield();

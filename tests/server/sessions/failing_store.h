@@ -36,6 +36,7 @@ class FailingStore final : public SessionStore {
   void Recover() { FailAfter(kAlways); }
   // How much is left of a copy of a log.
   void OnCopyPart(std::function<int64_t()> hook) { copy_part_ = std::move(hook); }
+  int ended_copies() const { return ended_copies_; }
   // Called with every commit before it is kept.
   void OnCommit(std::function<void()> hook) { hook_ = std::move(hook); }
 
@@ -86,6 +87,7 @@ class FailingStore final : public SessionStore {
     }
     absl::Status BeginCopy(const std::string&) override { return absl::OkStatus(); }
     absl::StatusOr<int64_t> CopyPart() override { return store_->copy_part_(); }
+    void EndCopy() override { ++store_->ended_copies_; }
 
    private:
     FailingStore* const store_;
@@ -142,6 +144,7 @@ class FailingStore final : public SessionStore {
   int good_calls_ = kAlways;
   std::map<std::string, CountedSession> kept_;
   std::function<int64_t()> copy_part_;
+  int ended_copies_ = 0;
   std::function<void()> hook_;
 };
 

@@ -36,7 +36,7 @@ TEST_P(RunReopenTest, ARunGoesOnToTheSameBits) {
   ASSERT_TRUE(world_->Get("a")->Append({.pattern_set = "v"}, SmallPatterns(9, 5)).ok());
   ASSERT_TRUE(world_->Get("a")->DeletePatternSet("s").ok());
   for (int lives = 0; lives < 4; ++lives) {
-    EXPECT_TRUE(Restart({.checkpoint_interval = milliseconds(1)}).registry.ResumeTraining().empty());
+    EXPECT_TRUE(Restart({.checkpoint_interval = milliseconds(1)}).registry.Recover().empty());
     const auto run = world_->Get("a")->GetTrainingRun("run-1").value();
     const int64_t kept = run->status().completed_epoch_count;
     ASSERT_TRUE(run->WaitForReport(std::min<int64_t>(kept + 20, 2999), NeverStop).has_value());

@@ -22,8 +22,8 @@ inline std::vector<SessionState> ListSessions(
     SessionRegistry& registry, const std::string& after = "", size_t limit = 1000,
     const std::function<bool(const SessionState&)>& matches = [](const SessionState&) { return true; }) {
   std::vector<SessionState> list;
-  registry.Visit(after, [&](const SessionState& state) {
-    if (matches(state)) list.push_back(state);
+  registry.Visit(after, [&](const std::string&, const absl::StatusOr<SessionState>& state) {
+    if (state.ok() && matches(*state)) list.push_back(*state);
     return list.size() < limit;
   });
   return list;
