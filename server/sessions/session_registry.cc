@@ -1,7 +1,6 @@
 #include "server/sessions/session_registry.h"
 
 #include <algorithm>
-#include <set>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -11,10 +10,6 @@
 
 namespace backprop::server {
 namespace {
-
-bool HasFailed(const AnySession& any) {
-  return std::visit([](const auto& session) { return session->failed(); }, any);
-}
 
 absl::StatusOr<bool> WasAnswered(const AnySession& session, const ChangeRequest& request) {
   return std::visit([&](const auto& typed) { return typed->WasAnswered(request); }, session);
@@ -28,30 +23,6 @@ absl::Status SessionRegistry::Load() {
   const std::lock_guard lock(mutex_);
   for (const std::string& id : *ids) sessions_.emplace(id, Entry{});
   return absl::OkStatus();
-}
-
-std::map<std::string, absl::Status> SessionRegistry::Recover(const StopCheck& stop) {
-  const absl::StatusOr<std::vector<std::string>> unfinished = environment_.store->ListUnfinished();
-  if (!unfinished.ok()) return {{"", unfinished.status()}};
-  std::set<std::string> ids(unfinished->begin(), unfinished->end());
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [id, entry] : sessions_) {
-      if (!entry.open) continue;
-      if (HasFailed(*entry.open)) {
-        ids.insert(id);
-      } else {
-        ids.erase(id);  // It trains.
-      }
-    }
-  }
-  std::map<std::string, absl::Status> failed;
-  for (const std::string& id : ids) {
-    if (stop()) break;
-    absl::Status status = Find(id).status();
-    if (!status.ok() && !absl::IsNotFound(status) && !stop()) failed[id] = std::move(status);
-  }
-  return failed;
 }
 
 void SessionRegistry::ReportStorage(const std::string& id, const absl::Status& status) const {
@@ -264,30 +235,6 @@ void SessionRegistry::Visit(const std::string& after, const VisitState& visit) {
     const absl::StatusOr<SessionState> state = Describe(id);
     if (!absl::IsNotFound(state.status()) && !visit(id, state)) return;
   }
-}
-
-bool SessionRegistry::CloseIdle(Clock::time_point used_before) {
-  if (!environment_.store->durable()) return false;
-  std::unique_lock lock(mutex_);
-  Entry* idle = nullptr;
-  const Clock::time_point now = Clock::now();
-  for (auto& [id, entry] : sessions_) {
-    if (entry.busy || !entry.open) continue;
-    // Whom nobody else holds nobody can come to hold: that needs the lock. Its training run would hold it.
-    const bool in_use = std::visit([](const auto& typed) { return typed.use_count() > 1; }, *entry.open);
-    if (in_use) entry.last_use = now;
-    const bool unused = !in_use && entry.last_use < used_before;
-    if (unused && (idle == nullptr || entry.last_use < idle->last_use)) idle = &entry;
-  }
-  if (idle == nullptr) return false;
-  idle->busy = true;
-  std::optional<AnySession> session = std::exchange(idle->open, std::nullopt);
-  lock.unlock();
-  session.reset();
-  lock.lock();
-  idle->busy = false;
-  freed_.notify_all();
-  return true;
 }
 
 size_t SessionRegistry::count() const {

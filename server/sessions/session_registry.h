@@ -89,6 +89,9 @@ class SessionRegistry {
   absl::StatusOr<AnySession> OpenNow(const std::string& id);
   // The entry of `id` when nobody is busy with it; null when there is none.
   Entry* Await(const std::string& id, std::unique_lock<std::mutex>* lock);
+  static bool HasFailed(const AnySession& any) {
+    return std::visit([](const auto& session) { return session->failed(); }, any);
+  }
   void ReportStorage(const std::string& id, const absl::Status& status) const;
   // The state of a session, open or not.
   absl::StatusOr<SessionState> Describe(const std::string& id);

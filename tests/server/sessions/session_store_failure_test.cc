@@ -190,6 +190,7 @@ TEST(SessionCopyTest, ABackupThatIsGivenUpEndsBetweenItsParts) {
   store.OnCopyPart([&] { return ++part_count == 1'000'000 ? 0 : 1; });
   EXPECT_EQ(session->Export("nowhere", [&] { return part_count == 3; }).code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(part_count, 3);
+  EXPECT_EQ(store.ended_copies(), 1);
 }
 
 TEST(SessionCopyTest, OthersChangeTheSessionWhileACopyIsWritten) {
