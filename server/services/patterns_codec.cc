@@ -213,12 +213,6 @@ Parameters<Scalar> DecodeParameters(const v1::Parameters& wire, const NetworkSpe
   return parameters;
 }
 
-absl::Status ChargeForParameters(const NetworkSpec& spec, MemoryCharge* charge) {
-  constexpr int64_t kTimes = 3;
-  const int64_t bytes = spec.fields().precision == Precision::kFloat32 ? sizeof(float) : sizeof(double);
-  return charge->Grow(kTimes * spec.parameter_count() * bytes, "the parameters on their way");
-}
-
 template <typename Scalar>
 void EncodeLayerParameters(const Parameters<Scalar>& parameters, int layer, v1::LayerParameters* wire) {
   const LayerShape& shape = parameters.shape(layer);

@@ -40,9 +40,6 @@ template <typename Scalar>
 Parameters<Scalar> DecodeParameters(const v1::Parameters& wire, const NetworkSpec& spec, const std::string& field,
                                     Violations* violations);
 
-// Memory for parameters of `spec`'s shape on their way: as ours, as a message and as its bytes.
-absl::Status ChargeForParameters(const NetworkSpec& spec, MemoryCharge* charge);
-
 // The parameters into `layer`, 1 to layer_count().
 template <typename Scalar>
 void EncodeLayerParameters(const Parameters<Scalar>& parameters, int layer, v1::LayerParameters* wire);

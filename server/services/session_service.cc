@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -40,6 +41,22 @@ bool HasLabels(const Labels& labels, const Labels& wanted) {
 
 // Of a session whose file is damaged, or of a newer server: that it is there is all that can be said of it.
 bool IsOfTheFile(const absl::Status& status) { return absl::IsDataLoss(status) || absl::IsFailedPrecondition(status); }
+
+// Memory for parameters on their way: as ours, as a message and as its bytes. Callers for whom the budget has none get
+// their parameters all the same, one after the other.
+class ParametersOnTheWay {
+ public:
+  ParametersOnTheWay(const NetworkSpec& spec, MemoryBudget* budget, std::mutex* without_memory) : charge_(budget) {
+    constexpr int64_t kTimes = 3;
+    const int64_t bytes = spec.fields().precision == Precision::kFloat32 ? sizeof(float) : sizeof(double);
+    if (!charge_.Grow(kTimes * spec.parameter_count() * bytes, "parameters").ok())
+      turn_ = std::unique_lock(*without_memory);
+  }
+
+ private:
+  MemoryCharge charge_;
+  std::unique_lock<std::mutex> turn_;
+};
 
 absl::StatusOr<SessionUpdate> DecodeUpdate(const v1::UpdateSessionRequest& request) {
   const v1::Session& session = request.session();
@@ -218,8 +235,7 @@ grpc::Status SessionServiceImpl::GetParameters(grpc::ServerContext*, const v1::G
   return ToGrpcStatus(WithSession(context_, request->name(), "name", [&](const auto& session) -> absl::Status {
     std::optional<int64_t> version;
     if (request->has_model_version()) version = request->model_version();
-    MemoryCharge charge(session->budget());
-    if (absl::Status status = ChargeForParameters(session->spec(), &charge); !status.ok()) return status;
+    const ParametersOnTheWay memory(session->spec(), session->budget(), &without_memory_);
     const auto snapshot = session->model_versions().Get(version);
     if (snapshot.ok()) EncodeParameters((*snapshot)->parameters, (*snapshot)->model_version, response);
     return snapshot.status();
@@ -231,10 +247,7 @@ grpc::Status SessionServiceImpl::SetParameters(grpc::ServerContext* call, const 
   return Once(context_, call, *request, response, [&](ChangeRequest change) {
     return WithSession(context_, request->name(), "name",
                        [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
-                         MemoryCharge charge(session->budget());
-                         if (absl::Status status = ChargeForParameters(session->spec(), &charge); !status.ok()) {
-                           return status;
-                         }
+                         const ParametersOnTheWay memory(session->spec(), session->budget(), &without_memory_);
                          if (request->has_from_model_version()) {
                            return RollBack(*request, change, *session, response);
                          }

@@ -1,6 +1,8 @@
 // SessionService of session_service.proto, on the domain.
 #pragma once
 
+#include <mutex>
+
 #include "backprop/v1/session_service.grpc.pb.h"
 #include "server/services/service_context.h"
 
@@ -32,6 +34,7 @@ class SessionServiceImpl final : public v1::SessionService::Service {
   absl::Status List(const v1::ListSessionsRequest& request, v1::ListSessionsResponse* response);
 
   const ServiceContext& context_;
+  std::mutex without_memory_;  // Of the one call with parameters that the budget has no memory for.
 };
 
 }  // namespace backprop::server

@@ -100,6 +100,13 @@ class Appending(Load):
             yield pattern_service_pb2.AppendPatternsRequest(
                 session=self.session, pattern_set="s", offset=number * BATCH, patterns=patterns(number))
 
+    def append_at_end(self, count: int) -> pattern_service_pb2.AppendPatternsResponse:
+        """The answer to one batch, of a stream of its own."""
+        offset = self.next_offset("s")
+        return next(self.patterns.AppendPatterns(iter([pattern_service_pb2.AppendPatternsRequest(
+            session=self.session, pattern_set="s", offset=offset, patterns=patterns(offset, count))]),
+            timeout=PATIENCE_S))
+
     def work(self, limit: int = 100) -> None:
         stored = self.next_offset("s")
         assert stored >= self.acknowledged and stored % BATCH == 0, (stored, self.acknowledged)

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """How backpropd starts and ends: what it says, its exit codes, and that nothing holds it back."""
 
+import contextlib
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -53,6 +55,44 @@ class ServerProcessTest(unittest.TestCase):
                     kept = pathlib.Path(home, folder, "kept.session")
                     self.assertTrue(kept.exists())
                     kept.unlink()
+
+    def test_a_list_names_what_cannot_be_read(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "damaged.session").write_bytes(b"x" * 50_000)
+            with Server("--data-dir", folder) as server:
+                client = Client(server.address)
+                for name in ("a", "z"):
+                    client.message("create", name, "--layers", "2,1", "--task", "binary")
+                self.assertRegex(client.text("list"), r"(?m)^a .*\ndamaged +cannot be read\nz ")
+                self.assertEqual([session["name"] for session in client.json("list")],
+                                 ["sessions/a", "sessions/damaged", "sessions/z"])
+                self.assertRegex(client.error("describe", "damaged"), "DATA_LOSS: .*damaged.session is damaged")
+
+    def test_it_may_have_as_many_files_open_as_the_system_allows(self) -> None:
+        with Server() as server:
+            limits = pathlib.Path(f"/proc/{server.process.pid}/limits").read_text()
+            soft, hard = re.search(r"Max open files +(\S+) +(\S+)", limits).groups()
+            self.assertEqual(soft, hard)
+
+    def test_a_log_that_nobody_reads_does_not_hold_up_its_end(self) -> None:
+        ours, theirs = os.pipe()
+        process = start([BACKPROPD, "--listen", "127.0.0.1:0", "--ephemeral", "--drain-timeout", "1"],
+                        stdout=subprocess.PIPE, stderr=theirs)
+        try:
+            self.assertIn("listening", read_line(process))
+            os.set_blocking(theirs, False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(theirs, b"x")
+            os.set_blocking(theirs, True)
+            process.terminate()
+            self.assertEqual(process.wait(PATIENCE_S), 0)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            os.close(ours)
+            os.close(theirs)
 
     def test_a_data_directory_has_one_server(self) -> None:
         with tempfile.TemporaryDirectory() as folder, Server("--data-dir", folder):

@@ -10,6 +10,7 @@ import grpc
 
 import stubs  # First: it makes importable what the loads import.
 import crash_loads as loads
+from backprop.v1 import training_run_pb2
 from processes import PATIENCE_S, Client, Server
 
 
@@ -18,7 +19,8 @@ class SessionFaultsTest(unittest.TestCase):
         self.folder = self.enterContext(tempfile.TemporaryDirectory())
         self.faults = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.server = self.enterContext(
-            Server("--data-dir", self.folder, "--drain-timeout", "1", disk_faults=str(self.faults)))
+            Server("--data-dir", self.folder, "--drain-timeout", "1", "--checkpoint-interval", "0.05",
+                   disk_faults=str(self.faults)))
         self.load = loads.Appending(self.server.address)
         self.load.create()
         self.load.work(limit=1)
@@ -58,6 +60,43 @@ class SessionFaultsTest(unittest.TestCase):
         self.assertEqual(self.load.next_offset("s"), self.load.acknowledged)
         self.assertEqual(stubs.health(self.load.channel, self.load.session), stubs.SERVING)
         self.assertIn("session appended is kept again", self.server.log())
+
+    def test_a_run_that_the_disk_stopped_goes_on_by_itself(self) -> None:
+        training = self.others[2]
+        run = training.training.RunEpochs(loads.training_service_pb2.RunEpochsRequest(
+            session=training.session, pattern_set="s", epoch_count=1_000_000), timeout=PATIENCE_S)
+        name = next(run).training_run
+        (self.faults / "trained").write_text("fail")
+        with self.assertRaises(grpc.RpcError) as stopped:
+            for _ in run:
+                pass
+        self.assertEqual(stopped.exception.code(), grpc.StatusCode.UNAVAILABLE)
+        self.assertEqual(stubs.health(training.channel, training.session), stubs.NOT_SERVING)
+        (self.faults / "trained").unlink()
+        # Nobody asks for the session: only its health is watched.
+        health = training.channel.unary_stream("/grpc.health.v1.Health/Watch")
+        request = b"\x0a" + bytes([len(training.session)]) + training.session.encode()
+        for status in health(request, timeout=PATIENCE_S):
+            if status == stubs.SERVING:
+                break
+        self.assertEqual(status, stubs.SERVING)
+        listed = training.training.GetTrainingRun(loads.training_service_pb2.GetTrainingRunRequest(name=name),
+                                                  timeout=PATIENCE_S)
+        self.assertIn(listed.state, (training_run_pb2.TrainingRun.STATE_QUEUED, training_run_pb2.TrainingRun.STATE_RUNNING))
+
+    def test_a_session_whose_file_is_removed_acknowledges_nothing_more(self) -> None:
+        pathlib.Path(self.folder, "appended.session").unlink()
+        refused = self.append(1).status
+        self.assertEqual(refused.code, grpc.StatusCode.UNAVAILABLE.value[0], refused)
+        self.assertIn("it was removed", refused.message)
+        self.assertEqual(self.append(0).status.code, grpc.StatusCode.NOT_FOUND.value[0])
+        again = loads.session_service_pb2.CreateSessionRequest(
+            session_id="appended", session=self.load.sessions.GetSession(
+                loads.session_service_pb2.GetSessionRequest(name=self.others[0].session), timeout=PATIENCE_S))
+        again.session.ClearField("name")
+        self.load.sessions.CreateSession(again, timeout=PATIENCE_S)
+        self.assertEqual(self.append(0).next_offset, loads.BATCH)
+        self.assertEqual(stubs.health(self.load.channel, self.load.session), stubs.SERVING)
 
     def test_a_session_whose_disk_hangs_answers_what_it_can_and_the_others_go_on(self) -> None:
         os.mkfifo(self.faults / "appended")

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """What is kept, on a real disk: batches that come twice, not at all or in another order, and a disk that is full."""
 
+import contextlib
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -120,6 +122,62 @@ class StorageTest(unittest.TestCase):
             expected = [value for i in range(number + 20) for value in loads.patterns(i, 500).inputs.values]
             sent = loads.matrix_pb2.Matrix(values=expected).values  # In the precision of the wire.
             self.assertEqual(values, list(sent))
+
+    def test_on_a_full_disk_sessions_are_read_and_deleted_in_this_life_and_the_next(self) -> None:
+        folder = self.mount("4m")
+        flags = ("--data-dir", folder, "--idle-timeout", "0.05")
+        server = self.enterContext(Server(*flags))
+        load, victims = loads.Appending(server.address), [loads.Stepping(server.address), loads.Learning(server.address)]
+        for each in (load, *victims):
+            each.create()
+        for size in (500, 1):
+            while load.append_at_end(size).status.code == 0:
+                pass
+        filler = pathlib.Path(folder, "filler")
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        self.assertEqual(shutil.disk_usage(folder).free, 0)
+        stored = load.next_offset("s")
+
+        def delete(victim) -> None:
+            victim.sessions.DeleteSession(loads.session_service_pb2.DeleteSessionRequest(name=victim.session),
+                                          timeout=PATIENCE_S)
+            self.assertFalse(pathlib.Path(folder, f"{victim.name}.session").exists())
+
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait(PATIENCE_S)
+        server.process.stdout.close()
+        with Server(*flags, listen=server.address):
+            self.assertEqual(load.next_offset("s"), stored)
+            delete(victims[0])
+            self.assertEqual(victims[1].next_offset("s"), 0)
+            delete(victims[1])
+            filler.unlink()
+            self.assertEqual(load.append_at_end(1).status.code, 0)
+
+    def test_a_list_for_which_no_file_can_be_opened_fails_rather_than_lacks_sessions(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            with Server("--data-dir", folder) as server:
+                for kind in (loads.Appending, loads.Learning):
+                    kind(server.address).create()
+            with Server("--data-dir", folder) as server:
+                sessions = loads.Appending(server.address).sessions
+
+                def names() -> list[str]:
+                    request = loads.session_service_pb2.ListSessionsRequest()
+                    return [session.name for session in sessions.ListSessions(request, timeout=PATIENCE_S).sessions]
+
+                self.assertEqual(names(), ["sessions/appended", "sessions/learned"])
+                # No more than are open, the connection among them.
+                used = max(int(name) for name in os.listdir(f"/proc/{server.process.pid}/fd")) + 1
+                subprocess.run(["prlimit", f"--pid={server.process.pid}", f"--nofile={used}:"], check=True)
+                with self.assertRaises(grpc.RpcError) as failed:
+                    names()
+                self.assertEqual(failed.exception.code(), grpc.StatusCode.UNAVAILABLE)
+                self.assertIn("raise the limit of open files (ulimit -n)", failed.exception.details())
+                subprocess.run(["prlimit", f"--pid={server.process.pid}", "--nofile=1024:"], check=True)
+                self.assertEqual(names(), ["sessions/appended", "sessions/learned"])
 
     def test_a_disk_that_refuses_writes_stops_its_session_until_it_takes_them(self) -> None:
         folder = self.mount("16m")

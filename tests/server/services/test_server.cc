@@ -9,6 +9,7 @@ TestServer::TestServer(const TestServerOptions& options)
     : budget_(options.memory_bytes),
       workers_({.worker_count = options.worker_count, .queue_limit = options.queue_limit}),
       registry_({.store = &store_, .workers = &workers_, .budget = &budget_}, {.max_sessions = options.max_sessions}),
+      request_log_(options.request_log_bytes),
       streams_(options.max_streams),
       context_{.registry = &registry_,
                .request_log = &request_log_,

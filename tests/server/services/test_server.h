@@ -35,6 +35,7 @@ struct TestServerOptions {
   int64_t memory_bytes = int64_t{2} << 30;
   int max_streams = 64;
   int64_t work_limit = kDefaultWorkLimit;
+  size_t request_log_bytes = RequestLog::kMaxAnswerBytes;
 };
 
 using SessionStub = v1::SessionService::Stub;

@@ -14,7 +14,7 @@ inline constexpr char kManyEpochs[] = "session: 'sessions/a' pattern_set: 's' ep
 
 class TrainingRunServiceTest : public testing::Test {
  protected:
-  TrainingRunServiceTest() {
+  explicit TrainingRunServiceTest(const TestServerOptions& options = {}) : server_(options) {
     Create(server_, "a", "input_unit_count: 2 hidden_layers { unit_count: 3 } output_unit_count: 1 task: 2");
     Append(server_, R"pb(
       session: 'sessions/a'

@@ -183,5 +183,28 @@ TEST_F(TrainingRunServiceTest, ValidationIsReportedAndEarlyStoppingEndsTheRun) {
   EXPECT_TRUE(run.responses[0].has_validation_accuracy());
 }
 
+// As a server in a later life: answers are known to their sessions only.
+class ForgetfulServerTest : public TrainingRunServiceTest {
+ protected:
+  ForgetfulServerTest() : TrainingRunServiceTest({.request_log_bytes = 0}) {}
+};
+
+TEST_F(ForgetfulServerTest, AnIdOfAnotherRequestCancelsNothing) {
+  Must(server_.sessions, &SessionStub::UpdateSession,
+       "session { name: 'sessions/a' labels { key: 'k' value: 'v' } } update_mask { paths: 'labels' } request_id: 'x'");
+  grpc::ClientContext context;
+  const auto reports = Start(&context, kManyEpochs);
+  v1::EpochReport report;
+  ASSERT_TRUE(reports->Read(&report));
+  const RpcError error = MustFail(server_.training, &TrainingStub::CancelTrainingRun,
+                                  "name: 'sessions/a/trainingRuns/run-1' request_id: 'x'");
+  EXPECT_EQ(error.code, grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(Get("run-1").state(), v1::TrainingRun::STATE_RUNNING);
+  const std::string cancel = "name: 'sessions/a/trainingRuns/run-1' request_id: 'y'";
+  const auto first = Must(server_.training, &TrainingStub::CancelTrainingRun, cancel);
+  EXPECT_EQ(first.state(), v1::TrainingRun::STATE_CANCELLED);
+  EXPECT_EQ(Must(server_.training, &TrainingStub::CancelTrainingRun, cancel).DebugString(), first.DebugString());
+}
+
 }  // namespace
 }  // namespace backprop::server

@@ -136,6 +136,16 @@ TEST_F(SessionReopenTest, SessionsThatNobodyHasUsedSinceThenAreClosedAndOpenedAg
   EXPECT_EQ(world.registry.open_count(), 3u);
 }
 
+TEST_F(SessionReopenTest, ASessionThatIsHeldIsUsedUntilItIsNot) {
+  World& world = Restart();
+  auto held = world.Create("a", SmallSpec());
+  const auto then = SessionRegistry::Clock::now();
+  EXPECT_FALSE(world.registry.CloseIdle(then));
+  held.reset();
+  EXPECT_FALSE(world.registry.CloseIdle(then));
+  EXPECT_TRUE(world.registry.CloseIdle());
+}
+
 TEST_F(SessionReopenTest, SessionsThatNobodyUsesAreClosedForOthersAndOpenedAgain) {
   World& world = Restart({.max_open_sessions = 2});
   for (const char* id : {"a", "b", "c", "d"}) {

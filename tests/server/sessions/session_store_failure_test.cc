@@ -164,6 +164,23 @@ TEST(StoreFailureCleanUpTest, NothingIsKeptOfASessionThatCouldNotBeMade) {
   EXPECT_FALSE(store.Has("a"));
 }
 
+TEST(SessionDeletionTest, WithoutRoomToDeleteItASessionGoesOn) {
+  FailingStore store;
+  World world({.store = &store});
+  const auto session = world.Create("a", SmallSpec());
+  ASSERT_TRUE(session->Append({.pattern_set = "s"}, SmallPatterns(8)).ok());
+  const auto run = session->StartTrainingRun(Epochs(kEndless)).value();
+  store.FailAfter(0);
+  EXPECT_EQ(ReasonOf(world.registry.Delete("a")), "STORAGE_FULL");
+  store.Recover();
+  EXPECT_FALSE(run->cancel_requested());
+  EXPECT_EQ(world.Get("a"), session);
+  EXPECT_TRUE(session->Append({.pattern_set = "s"}, SmallPatterns(2)).ok());
+  EXPECT_TRUE(world.registry.Delete("a").ok());
+  ASSERT_TRUE(run->WaitForEnd(NeverStop));
+  EXPECT_EQ(ReasonOf(run->status().error), "SESSION_NOT_FOUND");
+}
+
 // Training and appends wait for no copy of a large session.
 TEST(SessionCopyTest, OthersChangeTheSessionBetweenThePartsOfABackup) {
   FailingStore store;

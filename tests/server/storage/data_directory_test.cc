@@ -81,8 +81,22 @@ TEST(DataDirectoryTest, HasOneStoreAtATime) {
   EXPECT_EQ(second.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ReasonOf(second), "DATA_DIRECTORY_IN_USE");
   EXPECT_THAT(std::string(second.message()), HasSubstr(directory.path()));
+  // The file may be removed; the directory is locked, too.
+  fs::remove(directory.PathOf("lock"));
+  EXPECT_EQ(ReasonOf(SqliteStore::OpenDirectory(directory.path()).status()), "DATA_DIRECTORY_IN_USE");
   first.reset();
   EXPECT_TRUE(SqliteStore::OpenDirectory(directory.path()).ok());
+}
+
+TEST(DataDirectoryTest, FilesAsWholesLeaveRoomForSessions) {
+  const TemporaryDirectory directory;
+  const fs::space_info space = fs::space(directory.path());
+  const int64_t reserve = static_cast<int64_t>(std::min(uintmax_t{64} << 20, space.capacity / 16));
+  const std::string path = directory.PathOf("whole");
+  // Others may use the disk, too.
+  const int64_t margin = int64_t{32} << 20, most = static_cast<int64_t>(space.available) - reserve;
+  EXPECT_TRUE(CheckRoom(path, most - margin).ok());
+  EXPECT_EQ(ReasonOf(CheckRoom(path, most + margin)), "STORAGE_FULL");
 }
 
 TEST(DataDirectoryTest, SaysWhyItCannotBeUsed) {
@@ -125,10 +139,12 @@ TEST(DataDirectoryTest, ListsIdsInOrderAndNothingElse) {
 TEST(DataDirectoryTest, WhatAKilledProcessLeftIsRemoved) {
   const TemporaryDirectory directory;
   OpenStore(directory.path());
-  for (const char* name : {".a.new", "b.session-journal", "c.running"}) std::ofstream(directory.PathOf(name)) << "x";
+  for (const char* name : {".a.new", ".a.new-journal", "b.session-journal", "c.running"})
+    std::ofstream(directory.PathOf(name)) << "x";
   std::ofstream(directory.PathOf("notes.txt")) << "x";
   auto store = OpenStore(directory.path());
   EXPECT_FALSE(fs::exists(directory.PathOf(".a.new")));
+  EXPECT_FALSE(fs::exists(directory.PathOf(".a.new-journal")));
   EXPECT_FALSE(fs::exists(directory.PathOf("b.session-journal")));
   EXPECT_FALSE(fs::exists(directory.PathOf("c.running")));
   EXPECT_TRUE(fs::exists(directory.PathOf("notes.txt"))) << "somebody else's";
