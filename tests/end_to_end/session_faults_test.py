@@ -82,7 +82,8 @@ class SessionFaultsTest(unittest.TestCase):
         self.assertEqual(status, stubs.SERVING)
         listed = training.training.GetTrainingRun(loads.training_service_pb2.GetTrainingRunRequest(name=name),
                                                   timeout=PATIENCE_S)
-        self.assertIn(listed.state, (training_run_pb2.TrainingRun.STATE_QUEUED, training_run_pb2.TrainingRun.STATE_RUNNING))
+        states = training_run_pb2.TrainingRun
+        self.assertIn(listed.state, (states.STATE_QUEUED, states.STATE_RUNNING))
 
     def test_a_session_whose_file_is_removed_acknowledges_nothing_more(self) -> None:
         pathlib.Path(self.folder, "appended.session").unlink()

@@ -127,7 +127,8 @@ class StorageTest(unittest.TestCase):
         folder = self.mount("4m")
         flags = ("--data-dir", folder, "--idle-timeout", "0.05")
         server = self.enterContext(Server(*flags))
-        load, victims = loads.Appending(server.address), [loads.Stepping(server.address), loads.Learning(server.address)]
+        load = loads.Appending(server.address)
+        victims = [loads.Stepping(server.address), loads.Learning(server.address)]
         for each in (load, *victims):
             each.create()
         for size in (500, 1):
