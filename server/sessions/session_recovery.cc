@@ -18,14 +18,21 @@ std::map<std::string, absl::Status> SessionRegistry::Recover(const StopCheck& st
         ids.insert(id);
       } else {
         ids.erase(id);  // It trains.
+        unreadable_.erase(id);
       }
     }
+    for (const std::string& id : unreadable_) ids.erase(id);
   }
   std::map<std::string, absl::Status> failed;
   for (const std::string& id : ids) {
     if (stop()) break;
     absl::Status status = Find(id).status();
-    if (!status.ok() && !absl::IsNotFound(status) && !stop()) failed[id] = std::move(status);
+    if (status.ok() || absl::IsNotFound(status) || stop()) continue;
+    if (absl::IsDataLoss(status) || absl::IsFailedPrecondition(status)) {
+      const std::lock_guard lock(mutex_);
+      unreadable_.insert(id);
+    }
+    failed[id] = std::move(status);
   }
   return failed;
 }

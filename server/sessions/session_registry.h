@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -41,7 +42,8 @@ class SessionRegistry {
   // Takes up the sessions that the store has; none of them is opened yet. Called once, before all else.
   absl::Status Load();
   // Opens the sessions with a training run that has not ended, which goes on, and those that failed; between two of
-  // them it looks whether to stop. Those that cannot be opened, by id. To be called at the start, and now and then.
+  // them it looks whether to stop. Those that cannot be opened, by id; a damaged one is looked at once. To be called at
+  // the start, and now and then.
   std::map<std::string, absl::Status> Recover(const StopCheck& stop = NeverStop);
 
   // A new session under description.id, with `parameters` or drawn ones, at version 0. ALREADY_EXISTS, reason
@@ -101,6 +103,7 @@ class SessionRegistry {
   mutable std::mutex mutex_;
   std::condition_variable freed_;  // An entry is no longer busy.
   std::map<std::string, Entry> sessions_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> unreadable_ ABSL_GUARDED_BY(mutex_);  // Ids for which Recover need not look again.
 };
 
 }  // namespace backprop::server

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
 namespace backprop::server {
 namespace {
@@ -64,6 +66,17 @@ TEST_F(MachineMemoryTest, IsTheLimitOfGroupsOfVersionOne) {
 TEST_F(MachineMemoryTest, LinesOfNoMeaningAreSkipped) {
   Write("/proc/self/cgroup", "\n:\nnonsense\n0::\n");
   EXPECT_EQ(Bytes(), physical_);
+}
+
+TEST(ResidentBytesTest, HasWhatIsTouchedUntilItIsGivenBack) {
+  constexpr int64_t kBytes = 64 << 20;
+  const int64_t before = ResidentBytes();
+  std::vector<std::string> parts(1024, std::string(kBytes / 1024, 'x'));
+  const std::string last(1000, 'x');  // Above them: the heap cannot shrink by itself.
+  EXPECT_GT(ResidentBytes(), before + kBytes / 2);
+  parts.clear();
+  GiveFreedMemoryBack();
+  EXPECT_LT(ResidentBytes(), before + kBytes / 2);
 }
 
 }  // namespace

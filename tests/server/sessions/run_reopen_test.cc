@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <utility>
 
 #include "core/error.h"
 #include "core/training_options.h"
@@ -58,6 +60,32 @@ TEST_P(RunReopenTest, ARunGoesOnToTheSameBits) {
   run.reset();
   EXPECT_EQ(Restart().Get("a")->model_versions().Get(best).value()->parameters, best_parameters);
   EXPECT_EQ(ReasonOf(world_->Get("a")->pattern_sets().Get("s").status()), "PATTERN_SET_NOT_FOUND");
+}
+
+TEST_F(SessionReopenTest, RecoveryTriesAgainWhereThereWasNoMemoryAndLooksAtADamagedFileOnce) {
+  {
+    World& world = Restart({.checkpoint_interval = milliseconds(1)});
+    for (const char* id : {"damaged", "trained"}) {
+      const auto session = world.Create(id, SmallSpec());
+      ASSERT_TRUE(session->Append({.pattern_set = "s"}, patterns_).ok());
+      ASSERT_TRUE(session->StartTrainingRun(Epochs(kEndless, kMomentum)).value()->WaitForReport(2, NeverStop));
+    }
+  }
+  End();
+  std::filesystem::resize_file(directory_.PathOf("damaged.session"), 40'000);
+  World& world = Restart({.memory_bytes = 1 << 20});
+  MemoryCharge others(&world.budget);
+  ASSERT_TRUE(others.Grow((1 << 20) - 100, "others").ok());
+  auto failed = world.registry.Recover();
+  ASSERT_EQ(failed.size(), 2u);
+  EXPECT_TRUE(absl::IsDataLoss(failed["damaged"])) << failed["damaged"];
+  EXPECT_EQ(ReasonOf(failed["trained"]), "MEMORY_LIMIT");
+  failed = world.registry.Recover();
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_TRUE(failed.contains("trained"));
+  { const MemoryCharge given_back(std::move(others)); }
+  EXPECT_TRUE(world.registry.Recover().empty());
+  EXPECT_FALSE(HasEnded(world.Get("trained")->GetTrainingRun("run-1").value()->status().state));
 }
 
 INSTANTIATE_TEST_SUITE_P(
