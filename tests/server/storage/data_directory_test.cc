@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -86,6 +87,14 @@ TEST(DataDirectoryTest, HasOneStoreAtATime) {
   EXPECT_EQ(ReasonOf(SqliteStore::OpenDirectory(directory.path()).status()), "DATA_DIRECTORY_IN_USE");
   first.reset();
   EXPECT_TRUE(SqliteStore::OpenDirectory(directory.path()).ok());
+}
+
+TEST(StorageErrorTest, TooManyOpenFilesHaveARemedy) {
+  for (const int error_number : {EMFILE, ENFILE}) {
+    const absl::Status status = SystemError("a.session", "it cannot be opened", error_number);
+    EXPECT_EQ(ReasonOf(status), "STORAGE_FAILED");
+    EXPECT_THAT(std::string(status.message()), HasSubstr("raise the limit of open files (ulimit -n)"));
+  }
 }
 
 TEST(DataDirectoryTest, FilesAsWholesLeaveRoomForSessions) {
