@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "server/storage/record_file.h"
 #include "server/storage/sqlite_store.h"
+#include "server/storage/storage_error.h"
 #include "tests/server/storage/workload.h"
 
 namespace {
