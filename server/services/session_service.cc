@@ -42,15 +42,19 @@ bool HasLabels(const Labels& labels, const Labels& wanted) {
 // Of a session whose file is damaged, or of a newer server: that it is there is all that can be said of it.
 bool IsOfTheFile(const absl::Status& status) { return absl::IsDataLoss(status) || absl::IsFailedPrecondition(status); }
 
-// Memory for parameters on their way: as ours, as a message and as its bytes. Callers for whom the budget has none get
-// their parameters all the same, one after the other.
+int64_t ParameterBytes(const NetworkSpec& spec) {
+  const int64_t bytes = spec.fields().precision == Precision::kFloat32 ? sizeof(float) : sizeof(double);
+  return spec.parameter_count() * bytes;
+}
+
+// Memory for parameters that are fetched: as a message, and as its bytes. Callers for whom the budget has none get them
+// all the same, one after the other.
 class ParametersOnTheWay {
  public:
   ParametersOnTheWay(const NetworkSpec& spec, MemoryBudget* budget, std::mutex* without_memory) : charge_(budget) {
-    constexpr int64_t kTimes = 3;
-    const int64_t bytes = spec.fields().precision == Precision::kFloat32 ? sizeof(float) : sizeof(double);
-    if (!charge_.Grow(kTimes * spec.parameter_count() * bytes, "parameters").ok())
-      turn_ = std::unique_lock(*without_memory);
+    constexpr int64_t kTimes = 2;
+    const absl::Status charged = charge_.Grow(kTimes * ParameterBytes(spec), "the parameters");
+    if (!charged.ok()) turn_ = std::unique_lock(*without_memory);
   }
 
  private:
@@ -245,21 +249,25 @@ grpc::Status SessionServiceImpl::GetParameters(grpc::ServerContext*, const v1::G
 grpc::Status SessionServiceImpl::SetParameters(grpc::ServerContext* call, const v1::SetParametersRequest* request,
                                                v1::Parameters* response) {
   return Once(context_, call, *request, response, [&](ChangeRequest change) {
-    return WithSession(context_, request->name(), "name",
-                       [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
-                         const ParametersOnTheWay memory(session->spec(), session->budget(), &without_memory_);
-                         if (request->has_from_model_version()) {
-                           return RollBack(*request, change, *session, response);
-                         }
-                         Violations violations;
-                         const Parameters<Scalar> parameters = DecodeParameters<Scalar>(
-                             request->parameters(), session->spec(), "parameters", &violations);
-                         if (!violations.empty()) return violations.ToStatus();
-                         change.respond = [&](const SessionState& after) {
-                           EncodeParameters(parameters, after.model_version, response);
-                         };
-                         return session->SetParameters(parameters, change).status();
-                       });
+    return WithSession(
+        context_, request->name(), "name",
+        [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
+          if (request->has_from_model_version()) {
+            return RollBack(*request, change, *session, response);
+          }
+          MemoryCharge charge(session->budget());
+          if (absl::Status status = charge.Grow(ParameterBytes(session->spec()), "the parameters"); !status.ok()) {
+            return status;
+          }
+          Violations violations;
+          const Parameters<Scalar> parameters =
+              DecodeParameters<Scalar>(request->parameters(), session->spec(), "parameters", &violations);
+          if (!violations.empty()) return violations.ToStatus();
+          change.respond = [&](const SessionState& after) {
+            EncodeParameters(parameters, after.model_version, response);
+          };
+          return session->SetParameters(parameters, change).status();
+        });
   });
 }
 

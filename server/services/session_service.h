@@ -34,7 +34,7 @@ class SessionServiceImpl final : public v1::SessionService::Service {
   absl::Status List(const v1::ListSessionsRequest& request, v1::ListSessionsResponse* response);
 
   const ServiceContext& context_;
-  std::mutex without_memory_;  // Of the one call with parameters that the budget has no memory for.
+  std::mutex without_memory_;  // Of the one GetParameters that the budget has no memory for.
 };
 
 }  // namespace backprop::server
