@@ -39,7 +39,6 @@ constexpr double kShareForCalls = 0.75;      // Of --drain-timeout; then calls a
 constexpr double kShortestLookSeconds = 0.01;  // From one look for sessions that nobody uses to the next.
 constexpr double kLongestLookSeconds = 10;
 constexpr std::chrono::seconds kRecoveryPeriod(5);
-constexpr int kRecoveryRest = 20;  // Times what the recovery before took: a large session is read in vain now and then.
 constexpr int64_t kLooseBytes = int64_t{256} << 20;  // In memory beside what sessions have, at most for long.
 
 std::chrono::nanoseconds FromSeconds(double seconds) {
@@ -154,20 +153,12 @@ int Run(const Flags& flags) {
   std::fflush(stdout);
   // Beside all else: opening large sessions takes long, and must hold up neither calls nor the end. And again now and
   // then: a disk may take writes again, and there may be room for what there was none before.
-  std::set<std::string> left_behind;  // Ids that the log has.
-  SessionRegistry::Clock::time_point next_recovery;
+  std::set<std::string> told;  // Ids with reasons, once each.
   std::optional<Timer> recovering(std::in_place, std::chrono::nanoseconds(0), kRecoveryPeriod, [&] {
-    const SessionRegistry::Clock::time_point begin = SessionRegistry::Clock::now();
-    if (begin < next_recovery) return;
-    std::set<std::string> failed;
     for (const auto& [id, status] : registry.Recover([&draining] { return draining.load(); })) {
-      failed.insert(id);
-      if (left_behind.contains(id)) continue;
+      if (!told.insert(id + ReasonOf(status)).second) continue;
       spdlog::error("session {} cannot go on: {}", id, std::string(status.message()));
     }
-    left_behind = std::move(failed);
-    const SessionRegistry::Clock::time_point end = SessionRegistry::Clock::now();
-    next_recovery = end + kRecoveryRest * (end - begin);
     // What messages took lies between what sessions have.
     if (ResidentBytes() > budget.used_bytes() + kLooseBytes) GiveFreedMemoryBack();
   });

@@ -194,14 +194,16 @@ grpc::Status TrainingServiceImpl::CancelTrainingRun(grpc::ServerContext* call,
                                                     const v1::CancelTrainingRunRequest* request,
                                                     v1::TrainingRun* response) {
   return Once(context_, call, *request, response, [&](const ChangeRequest& change) {
-    const absl::StatusOr<ChildName> name = ParseTrainingRunName(request->name(), "name");
-    if (!name.ok()) return name.status();
-    // Before the run is looked for: it may be gone since, and another request's id must cancel nothing.
-    const absl::StatusOr<AnySession> found = FindSession(context_, SessionName(name->session), "name");
-    if (!found.ok()) return found.status();
-    const absl::StatusOr<bool> answered =
-        std::visit([&](const auto& session) { return session->WasAnswered(change); }, *found);
-    if (!answered.ok() || *answered) return answered.status();
+    if (!change.id.empty()) {
+      // Before the run is looked for: it may be gone since, and another request's id must cancel nothing.
+      const absl::StatusOr<ChildName> name = ParseTrainingRunName(request->name(), "name");
+      if (!name.ok()) return name.status();
+      const absl::StatusOr<AnySession> found = FindSession(context_, SessionName(name->session), "name");
+      if (!found.ok()) return found.status();
+      const absl::StatusOr<bool> answered =
+          std::visit([&](const auto& session) { return session->WasAnswered(change); }, *found);
+      if (!answered.ok() || *answered) return answered.status();
+    }
     return WithRun(request->name(), [&](auto& session, TrainingRun& run) -> absl::Status {
       run.Cancel(Error(absl::StatusCode::kCancelled, "TRAINING_RUN_CANCELLED", "the training run was cancelled"));
       if (!run.WaitForEnd(StopWhenCancelled(call))) return CallerGone();

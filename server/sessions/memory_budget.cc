@@ -15,7 +15,8 @@ MemoryCharge::~MemoryCharge() { budget_->used_ -= bytes_; }
 absl::Status MemoryCharge::Grow(int64_t bytes, absl::string_view purpose) {
   int64_t used = budget_->used_;
   do {
-    while (bytes > budget_->limit_ - used && budget_->reclaim_ && budget_->reclaim_()) used = budget_->used_;
+    while (bytes <= budget_->limit_ && bytes > budget_->limit_ - used && budget_->reclaim_ && budget_->reclaim_())
+      used = budget_->used_;
     if (bytes > budget_->limit_ - used) {
       return Error(
           absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT",

@@ -156,7 +156,7 @@ template <typename Scalar>
 absl::Status Session<Scalar>::Remove(const absl::Status& reason, const std::function<absl::Status()>& remove) {
   const std::lock_guard commit(commit_mutex_);
   absl::Status removed = remove();
-  if (absl::IsResourceExhausted(removed)) return removed;
+  if (ReasonOf(removed) == "STORAGE_FULL") return removed;
   closing_ = true;
   EndBy(removed.ok() ? reason : removed);  // Of another failure nobody knows whether they are there.
   return removed;

@@ -1,38 +1,55 @@
 // The part of SessionRegistry that opens and closes sessions without being asked for them.
+#include <algorithm>
+#include <new>
 #include <set>
 #include <utility>
 
+#include "core/error.h"
 #include "server/sessions/session_registry.h"
 
 namespace backprop::server {
+namespace {
 
-std::map<std::string, absl::Status> SessionRegistry::Recover(const StopCheck& stop) {
+// From one look at a session that failed to the next: each twice the one before. Reading a session in vain costs others
+// their time, and, where memory is short, their place in it.
+constexpr std::chrono::seconds kShortestWait(4);
+constexpr std::chrono::seconds kLongestWait(60);
+
+}  // namespace
+
+std::map<std::string, absl::Status> SessionRegistry::Recover(const StopCheck& stop, Clock::time_point now) {
   const absl::StatusOr<std::vector<std::string>> unfinished = environment_.store->ListUnfinished();
   if (!unfinished.ok()) return {{"", unfinished.status()}};
   std::set<std::string> ids(unfinished->begin(), unfinished->end());
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, entry] : sessions_) {
-      if (!entry.open) continue;
-      if (HasFailed(*entry.open)) {
-        ids.insert(id);
-      } else {
-        ids.erase(id);  // It trains.
-        unreadable_.erase(id);
-      }
+      const bool failed = entry.failed || (entry.open && HasFailed(*entry.open));
+      if (failed) ids.insert(id);
+      if (!failed && entry.open) ids.erase(id);  // It trains.
     }
-    for (const std::string& id : unreadable_) ids.erase(id);
+    // One that has been well for as long as it was to wait begins anew, should it fail again.
+    std::erase_if(waiting_, [&](const auto& named) { return !ids.contains(named.first) && named.second.until <= now; });
+    std::erase_if(ids, [&](const std::string& id) {
+      const auto found = waiting_.find(id);
+      return found != waiting_.end() && found->second.until > now;
+    });
+    for (const std::string& id : ids) {
+      Wait& wait = waiting_[id];
+      wait.length = std::clamp<Clock::duration>(2 * wait.length, kShortestWait, kLongestWait);
+      wait.until = now + wait.length;
+    }
   }
   std::map<std::string, absl::Status> failed;
   for (const std::string& id : ids) {
     if (stop()) break;
-    absl::Status status = Find(id).status();
-    if (status.ok() || absl::IsNotFound(status) || stop()) continue;
-    if (absl::IsDataLoss(status) || absl::IsFailedPrecondition(status)) {
-      const std::lock_guard lock(mutex_);
-      unreadable_.insert(id);
+    absl::Status status;
+    try {
+      status = Find(id).status();
+    } catch (const std::bad_alloc&) {
+      status = Error(absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT", "the server ran out of memory");
     }
-    failed[id] = std::move(status);
+    if (!status.ok() && !absl::IsNotFound(status) && !stop()) failed[id] = std::move(status);
   }
   return failed;
 }
@@ -53,6 +70,7 @@ bool SessionRegistry::CloseIdle(Clock::time_point used_before) {
   if (idle == nullptr) return false;
   idle->busy = true;
   std::optional<AnySession> session = std::exchange(idle->open, std::nullopt);
+  idle->failed = HasFailed(*session);
   lock.unlock();
   session.reset();
   lock.lock();

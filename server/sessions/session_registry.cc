@@ -1,6 +1,7 @@
 #include "server/sessions/session_registry.h"
 
 #include <algorithm>
+#include <new>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -138,6 +139,7 @@ absl::StatusOr<AnySession> SessionRegistry::Find(const std::string& id) {
     lock.lock();
     entry->busy = false;
     if (session.ok()) entry->open = *session;
+    entry->failed = absl::IsUnavailable(session.status());
     if (absl::IsNotFound(session.status())) sessions_.erase(id);
     freed_.notify_all();
   };
@@ -190,14 +192,20 @@ absl::Status SessionRegistry::Delete(const std::string& id, const ChangeRequest&
   const std::optional<AnySession> session = entry->open;
   lock.unlock();
   const RequestAnswer answer{.request_id = request.id, .request_hash = request.hash, .answer = ""};
-  const auto remove = [&] { return environment_.store->Delete(id, request.id.empty() ? nullptr : &answer); };
+  const auto remove = [&] {
+    try {
+      return environment_.store->Delete(id, request.id.empty() ? nullptr : &answer);
+    } catch (const std::bad_alloc&) {
+      return Error(absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT", "the server ran out of memory");
+    }
+  };
   const absl::Status reason =
       Error(absl::StatusCode::kNotFound, "SESSION_NOT_FOUND", absl::StrCat("session `", id, "` was deleted"));
   absl::Status deleted =
       session ? std::visit([&](const auto& typed) { return typed->Remove(reason, remove); }, *session) : remove();
   lock.lock();
   entry->busy = false;
-  if (!deleted.ok() && !absl::IsResourceExhausted(deleted)) entry->open.reset();  // To be opened anew.
+  if (!deleted.ok() && ReasonOf(deleted) != "STORAGE_FULL") entry->open.reset();  // To be opened anew.
   if (deleted.ok()) sessions_.erase(id);
   freed_.notify_all();
   lock.unlock();

@@ -10,7 +10,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -42,9 +41,9 @@ class SessionRegistry {
   // Takes up the sessions that the store has; none of them is opened yet. Called once, before all else.
   absl::Status Load();
   // Opens the sessions with a training run that has not ended, which goes on, and those that failed; between two of
-  // them it looks whether to stop. Those that cannot be opened, by id; a damaged one is looked at once. To be called at
-  // the start, and now and then.
-  std::map<std::string, absl::Status> Recover(const StopCheck& stop = NeverStop);
+  // them it looks whether to stop. Those that cannot be opened, by id: they wait for a later call, longer each time. To
+  // be called at the start, and now and then.
+  std::map<std::string, absl::Status> Recover(const StopCheck& stop = NeverStop, Clock::time_point now = Clock::now());
 
   // A new session under description.id, with `parameters` or drawn ones, at version 0. ALREADY_EXISTS, reason
   // SESSION_ALREADY_EXISTS; RESOURCE_EXHAUSTED, reasons SESSION_LIMIT and MEMORY_LIMIT; errors of the store. Scalar is
@@ -84,6 +83,11 @@ class SessionRegistry {
     bool busy = false;  // Being made, opened, described, closed or deleted by one thread; others wait.
     std::optional<AnySession> open = {};
     Clock::time_point last_use = {};
+    bool failed = false;  // It could not be opened, or failed and was closed.
+  };
+  struct Wait {
+    Clock::time_point until = {};
+    Clock::duration length = {};
   };
 
   // Reserves the id, makes the session without holding the lock, and enters it.
@@ -103,7 +107,7 @@ class SessionRegistry {
   mutable std::mutex mutex_;
   std::condition_variable freed_;  // An entry is no longer busy.
   std::map<std::string, Entry> sessions_ ABSL_GUARDED_BY(mutex_);
-  std::set<std::string> unreadable_ ABSL_GUARDED_BY(mutex_);  // Ids for which Recover need not look again.
+  std::map<std::string, Wait> waiting_ ABSL_GUARDED_BY(mutex_);  // Ids at which Recover has looked.
 };
 
 }  // namespace backprop::server

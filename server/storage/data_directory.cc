@@ -166,6 +166,7 @@ absl::Status CheckRoom(const std::string& path, int64_t bytes) {
   std::error_code error;
   const fs::space_info space = fs::space(fs::path(path).parent_path(), error);
   if (error) return SystemError(path, "the room on its disk cannot be told", error.value());
+  if (space.capacity == 0) return absl::OkStatus();  // The file system does not tell.
   const auto reserve = static_cast<int64_t>(std::min(kReservedBytes, space.capacity / 16));
   if (static_cast<int64_t>(space.available) >= bytes + reserve) return absl::OkStatus();
   return SystemError(path, "room", ENOSPC);

@@ -1,6 +1,7 @@
 #include "server/storage/deletion_log.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -56,7 +57,7 @@ absl::Status DeletionLog::Load() {
     deletions_ = std::move(deletions);
     in_doubt_.clear();
     Reserve();
-    return absl::OkStatus();
+    return file_ != nullptr ? absl::OkStatus() : SystemError(path, "a commit to it cannot be undone", EIO);
   });
 }
 
@@ -74,8 +75,12 @@ void DeletionLog::Reserve() {
     file_->Erase(RecordKind::kDeletion, kReserveKey);
     file_->Commit(file_->update_time());
   } catch (...) {
-    // There is no room for it now; the next commit undoes what is begun.
-    file_->Rollback();
+    // There is no room for it now.
+    try {
+      file_->Rollback();
+    } catch (...) {
+      file_.reset();  // Its journal says that it is to be undone.
+    }
   }
 }
 
@@ -138,6 +143,7 @@ absl::Status DeletionLog::Delete(const std::string& id, const RequestAnswer* ans
   if (absl::Status status = Keep(number, deletion); !status.ok()) return status;
   // The session is deleted from here on: what cannot be removed now is removed before the id is used again.
   FinishAll(&id).IgnoreError();
+  if (file_ != nullptr) Reserve();
   return absl::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <utility>
 
@@ -62,7 +63,7 @@ TEST_P(RunReopenTest, ARunGoesOnToTheSameBits) {
   EXPECT_EQ(ReasonOf(world_->Get("a")->pattern_sets().Get("s").status()), "PATTERN_SET_NOT_FOUND");
 }
 
-TEST_F(SessionReopenTest, RecoveryTriesAgainWhereThereWasNoMemoryAndLooksAtADamagedFileOnce) {
+TEST_F(SessionReopenTest, RecoveryTriesAgainAfterLongerAndLongerWaits) {
   {
     World& world = Restart({.checkpoint_interval = milliseconds(1)});
     for (const char* id : {"damaged", "trained"}) {
@@ -76,15 +77,18 @@ TEST_F(SessionReopenTest, RecoveryTriesAgainWhereThereWasNoMemoryAndLooksAtADama
   World& world = Restart({.memory_bytes = 1 << 20});
   MemoryCharge others(&world.budget);
   ASSERT_TRUE(others.Grow((1 << 20) - 100, "others").ok());
-  auto failed = world.registry.Recover();
+  auto now = SessionRegistry::Clock::now();
+  auto failed = world.registry.Recover(NeverStop, now);
   ASSERT_EQ(failed.size(), 2u);
   EXPECT_TRUE(absl::IsDataLoss(failed["damaged"])) << failed["damaged"];
   EXPECT_EQ(ReasonOf(failed["trained"]), "MEMORY_LIMIT");
-  failed = world.registry.Recover();
-  ASSERT_EQ(failed.size(), 1u);
-  EXPECT_TRUE(failed.contains("trained"));
+  for (const int wait_s : {4, 8, 16, 32, 60, 60}) {
+    EXPECT_TRUE(world.registry.Recover(NeverStop, now + std::chrono::seconds(wait_s - 1)).empty());
+    now += std::chrono::seconds(wait_s);
+    EXPECT_EQ(world.registry.Recover(NeverStop, now).size(), 2u);
+  }
   { const MemoryCharge given_back(std::move(others)); }
-  EXPECT_TRUE(world.registry.Recover().empty());
+  EXPECT_EQ(world.registry.Recover(NeverStop, now + std::chrono::seconds(60)).size(), 1u);
   EXPECT_FALSE(HasEnded(world.Get("trained")->GetTrainingRun("run-1").value()->status().state));
 }
 
