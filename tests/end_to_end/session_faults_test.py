@@ -33,6 +33,16 @@ class SessionFaultsTest(unittest.TestCase):
         """The answer to one batch, of a stream of its own."""
         return next(self.load.patterns.AppendPatterns(self.load.requests(number, 1), timeout=PATIENCE_S))
 
+    def assert_serves_by_itself(self, load: loads.Load) -> None:
+        """Sooner or later, though nobody asks for the session: only its health is watched."""
+        health = load.channel.unary_stream("/grpc.health.v1.Health/Watch")
+        request = b"\x0a" + bytes([len(load.session)]) + load.session.encode()
+        status = stubs.NOT_SERVING
+        for status in health(request, timeout=PATIENCE_S):
+            if status == stubs.SERVING:
+                break
+        self.assertEqual(status, stubs.SERVING)
+
     def assert_others_go_on(self) -> None:
         """With durable changes of every kind."""
         learning, stepping, training = self.others
@@ -73,17 +83,18 @@ class SessionFaultsTest(unittest.TestCase):
         self.assertEqual(stopped.exception.code(), grpc.StatusCode.UNAVAILABLE)
         self.assertEqual(stubs.health(training.channel, training.session), stubs.NOT_SERVING)
         (self.faults / "trained").unlink()
-        # Nobody asks for the session: only its health is watched.
-        health = training.channel.unary_stream("/grpc.health.v1.Health/Watch")
-        request = b"\x0a" + bytes([len(training.session)]) + training.session.encode()
-        for status in health(request, timeout=PATIENCE_S):
-            if status == stubs.SERVING:
-                break
-        self.assertEqual(status, stubs.SERVING)
+        self.assert_serves_by_itself(training)
         listed = training.training.GetTrainingRun(loads.training_service_pb2.GetTrainingRunRequest(name=name),
                                                   timeout=PATIENCE_S)
         states = training_run_pb2.TrainingRun
         self.assertIn(listed.state, (states.STATE_QUEUED, states.STATE_RUNNING))
+
+    def test_a_session_that_failed_and_could_not_be_opened_is_well_by_itself(self) -> None:
+        (self.faults / "appended").write_text("fail")
+        for _ in range(3):  # The first fails to keep it, the others to open the session.
+            self.assertEqual(self.append(1).status.code, grpc.StatusCode.UNAVAILABLE.value[0])
+        (self.faults / "appended").unlink()
+        self.assert_serves_by_itself(self.load)
 
     def test_a_session_whose_file_is_removed_acknowledges_nothing_more(self) -> None:
         pathlib.Path(self.folder, "appended.session").unlink()

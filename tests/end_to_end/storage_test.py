@@ -128,17 +128,21 @@ class StorageTest(unittest.TestCase):
         flags = ("--data-dir", folder, "--idle-timeout", "0.05")
         server = self.enterContext(Server(*flags))
         load = loads.Appending(server.address)
-        victims = [loads.Stepping(server.address), loads.Learning(server.address)]
+        victims = [loads.Stepping(server.address), loads.Learning(server.address), loads.Training(server.address)]
         for each in (load, *victims):
             each.create()
         for size in (500, 1):
             while load.append_at_end(size).status.code == 0:
                 pass
         filler = pathlib.Path(folder, "filler")
-        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-            while True:
-                file.write(b"x" * 4096)
-        self.assertEqual(shutil.disk_usage(folder).free, 0)
+
+        def fill() -> None:
+            with contextlib.suppress(OSError), filler.open("ab", buffering=0) as file:
+                while True:
+                    file.write(b"x" * 4096)
+            self.assertEqual(shutil.disk_usage(folder).free, 0)
+
+        fill()
         stored = load.next_offset("s")
 
         def delete(victim) -> None:
@@ -146,6 +150,8 @@ class StorageTest(unittest.TestCase):
                                           timeout=PATIENCE_S)
             self.assertFalse(pathlib.Path(folder, f"{victim.name}.session").exists())
 
+        delete(victims.pop())
+        fill()
         server.process.send_signal(signal.SIGKILL)
         server.process.wait(PATIENCE_S)
         server.process.stdout.close()
