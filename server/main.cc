@@ -124,12 +124,11 @@ int Run(const Flags& flags) {
        .checkpoint_interval = std::chrono::floor<std::chrono::milliseconds>(FromSeconds(flags.checkpoint_interval_s)),
        .report_storage = report_storage},
       flags.sessions);
-  const auto close_idle = [&registry](SessionRegistry::Clock::time_point used_before) {
-    const bool closed = registry.CloseIdle(used_before);
+  budget.SetReclaim([&registry] {
+    const bool closed = registry.CloseIdle();
     if (closed) GiveFreedMemoryBack();
     return closed;
-  };
-  budget.SetReclaim([close_idle] { return close_idle(SessionRegistry::Clock::time_point::max()); });
+  });
   if (absl::Status status = registry.Load(); !status.ok()) {
     spdlog::error("{}", std::string(status.message()));
     return 1;
@@ -167,8 +166,10 @@ int Run(const Flags& flags) {
   if (flags.idle_timeout_s > 0) {
     const double period = std::clamp(flags.idle_timeout_s / 4, kShortestLookSeconds, kLongestLookSeconds);
     closing_idle.emplace(FromSeconds(period), FromSeconds(period),
-                         [close_idle, timeout = FromSeconds(flags.idle_timeout_s)] {
-                           while (close_idle(SessionRegistry::Clock::now() - timeout)) continue;
+                         [&registry, timeout = FromSeconds(flags.idle_timeout_s)] {
+                           bool closed = false;
+                           while (registry.CloseIdle(SessionRegistry::Clock::now() - timeout)) closed = true;
+                           if (closed) GiveFreedMemoryBack();  // Once for all of them.
                          });
   }
 
