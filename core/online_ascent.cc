@@ -15,6 +15,8 @@
 namespace backprop {
 namespace {
 
+// Patterns that are learned one by one in one go: as many as have so many multiply-adds.
+constexpr int64_t kWorkAtOnce = 100'000;
 constexpr int kRows = 4;  // That are taken at once: they share what is loaded of h.
 
 // The sum of all lanes, by halves.
@@ -100,7 +102,11 @@ OnlineAscent<Scalar>::OnlineAscent(NetworkSpec spec, Scalings scalings)
       pattern.steps.emplace_back(spec_.unit_count(layer));
     }
   }
-  if (PatternBlock<Scalar>::Serves(spec_)) block_.emplace(spec_);
+  if (PatternBlock<Scalar>::Serves(spec_)) {
+    block_.emplace(spec_);
+  } else {
+    block_size_ = std::clamp<int64_t>(kWorkAtOnce / spec_.parameter_count(), 1, block_size_);
+  }
 }
 
 template <typename Scalar>

@@ -78,9 +78,10 @@ void PatternSequence<Scalar>::Read(int64_t begin, int64_t n, Columns<Scalar> inp
 template <typename Scalar>
 void PatternSequence<Scalar>::Gather(std::span<const int32_t> indices, Columns<Scalar> inputs, Columns<Scalar> targets,
                                      Eigen::Ref<RowVector<Scalar>> weights) const {
+  PatternView<Scalar> next;
   for (size_t i = 0; i < indices.size(); ++i) {
-    if (i + 2 < indices.size()) Prefetch(indices[i + 2]);
-    const PatternView<Scalar> pattern = (*this)[indices[i]];
+    const PatternView<Scalar> pattern = i == 0 ? (*this)[indices[i]] : next;
+    if (i + 1 < indices.size()) Prefetch(next = (*this)[indices[i + 1]]);
     std::copy_n(pattern.inputs, input_count_, inputs.col(i).data());
     std::copy_n(pattern.targets, target_count_, targets.col(i).data());
     weights(i) = pattern.weight;
@@ -97,9 +98,8 @@ PatternView<Scalar> PatternSequence<Scalar>::operator[](int64_t index) const {
 }
 
 template <typename Scalar>
-void PatternSequence<Scalar>::Prefetch(int64_t index) const {
+void PatternSequence<Scalar>::Prefetch(const PatternView<Scalar>& pattern) const {
   constexpr int64_t kLine = 64 / sizeof(Scalar), kMostLines = 64;
-  const PatternView<Scalar> pattern = (*this)[index];
   for (int64_t i = 0; i < std::min<int64_t>(input_count_, kMostLines * kLine); i += kLine) {
     __builtin_prefetch(pattern.inputs + i);
   }

@@ -38,8 +38,8 @@ class PatternSequence {
 
   // One pattern where it is stored, valid as long as this or a copy of it is.
   PatternView<Scalar> operator[](int64_t index) const;
-  // Has the caches fetch the pattern at `index`, for which no hardware could foresee the need.
-  void Prefetch(int64_t index) const;
+  // Has the caches fetch one of these patterns, for which no hardware could foresee the need.
+  void Prefetch(const PatternView<Scalar>& pattern) const;
 
   // Keeps `lease` alive for as long as this or a copy of it: what accounts for the memory.
   void set_lease(std::shared_ptr<const void> lease) { lease_ = std::move(lease); }

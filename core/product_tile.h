@@ -1,5 +1,5 @@
-// The innermost loops of the matrix products: a tile of results kept in registers, and panels of operands in the order
-// in which tiles read them; and the vectors that they and core/online_ascent.cc are made of.
+// The innermost loops of the matrix products: a tile of results kept in registers, and how it reads its
+// operands; and the vectors that they and core/online_ascent.cc are made of.
 #pragma once
 
 #include <cstdint>
@@ -28,24 +28,64 @@ struct Simd {
   static void Store(Scalar* to, Vector v) { *reinterpret_cast<Unaligned*>(to) = v; }
 };
 
-// A tile is kTileRows x kTileVectors vectors of results: of 16 registers 12 are sums, of the 32 of AVX-512 24, more
-// than keep two pipelines of fused multiply-adds of four cycles busy.
+// A tile is rows x vectors of results. Of 16 registers 12 are sums, of the 32 of AVX-512 24, more than keep two
+// pipelines of fused multiply-adds of four cycles busy. The wider a tile the better: then it reads few rows at a time
+// of the left operand, whose places in a cache are often the same.
 #ifdef __AVX512F__
-inline constexpr int kTileRows = 12;
+inline constexpr int kTileVectors = 4;
+constexpr int TileRows(int vectors) { return vectors == 4 ? 6 : 12; }
 #else
-inline constexpr int kTileRows = 6;
-#endif
 inline constexpr int kTileVectors = 2;
+constexpr int TileRows(int /*vectors*/) { return 6; }
+#endif
+inline constexpr int kMostTileRows = TileRows(1);
 
-// The left operand of a product: element (row, k) of the tile whose first row is t * kTileRows stands at
-// data[t * tile_stride + row * row_stride + k * depth_stride].
+// The left operand of a product: element (group * kMostTileRows + row, k) stands at
+// data[group * group_stride + row * row_stride + k * depth_stride].
 template <typename Scalar>
 struct LeftOperand {
   const Scalar* data;
-  int64_t row_stride, depth_stride, tile_stride;
+  int64_t row_stride, depth_stride, group_stride;
 
   static LeftOperand OfMatrix(const Scalar* data, int64_t row_stride, int64_t depth_stride) {
-    return {data, row_stride, depth_stride, kTileRows * row_stride};
+    return {data, row_stride, depth_stride, kMostTileRows * row_stride};
+  }
+  // Without its first rows, of which `row` is one that a tile begins with.
+  LeftOperand From(int64_t row) const {
+    LeftOperand rest = *this;
+    rest.data += row / kMostTileRows * group_stride + row % kMostTileRows * row_stride;
+    return rest;
+  }
+};
+
+// The right operand of a tile, `vectors` vectors of columns: one row after the other, without gaps.
+template <typename Scalar, int vectors>
+struct PanelRows {
+  using S = Simd<Scalar>;
+  const Scalar* data;
+
+  __attribute__((always_inline)) void Next(typename S::Vector* row) {
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; ++i) row[i] = S::Load(data + i * S::kLanes);
+    data += vectors * S::kLanes;
+  }
+};
+
+// The same from where rows are `stride` apart, copied to `data` for the tiles that follow: beside the arithmetic, which
+// does not wait for it.
+template <typename Scalar, int vectors>
+struct CopiedRows {
+  using S = Simd<Scalar>;
+  const Scalar* from;
+  int64_t stride;
+  Scalar* data;
+
+  __attribute__((always_inline)) void Next(typename S::Vector* row) {
+    PanelRows<Scalar, vectors>{from}.Next(row);
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; ++i) S::Store(data + i * S::kLanes, row[i]);
+    from += stride;
+    data += vectors * S::kLanes;
   }
 };
 
@@ -79,28 +119,35 @@ struct Ascend {
 };
 
 // Hands `result` the sums of a tile of `rows` rows and `vectors` vectors of columns, c = a b. a [rows x depth], b
-// [depth x columns] row by row without gaps, c [rows x columns] with its rows `c_stride` apart.
-template <typename Scalar, int rows, int vectors, typename Result>
-void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, const Scalar* b, Result* result, Scalar* c, int64_t c_stride) {
+// [depth x columns], PanelRows or CopiedRows; c [rows x columns] with its rows `c_stride` apart.
+template <int rows, int vectors, typename Scalar, typename RightOperand, typename Result>
+void MultiplyTile(int64_t depth, LeftOperand<Scalar> a, RightOperand b, Result* result, Scalar* c, int64_t c_stride) {
   using S = Simd<Scalar>;
-  // c comes from afar, in time for the end.
+  // c comes from afar, in time for the end. The compiler is kept from keeping all these addresses until then.
+  Scalar* ahead = c;
 #pragma GCC unroll 16
-  for (int row = 0; row < rows; ++row) __builtin_prefetch(c + row * c_stride, /*rw=*/1);
+  for (int row = 0; row < rows; ++row, ahead += c_stride) {
+    asm("" : "+r"(ahead));
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; ++i) __builtin_prefetch(ahead + i * S::kLanes, /*rw=*/1);
+  }
   typename S::Vector sums[rows][vectors] = {};
   // Unrolled, so that the end of so short a loop is foreseen.
-#pragma GCC unroll 8
-  for (int64_t k = 0; k < depth; ++k, a.data += a.depth_stride, b += vectors * S::kLanes) {
+#pragma GCC unroll 4
+  for (int64_t k = 0; k < depth; ++k, a.data += a.depth_stride) {
+    typename S::Vector right[vectors];
+    b.Next(right);
 #pragma GCC unroll 16
     for (int row = 0; row < rows; ++row) {
-      const Scalar x = a.data[row * a.row_stride];
-#pragma GCC unroll 2
-      for (int i = 0; i < vectors; ++i) sums[row][i] += x * S::Load(b + i * S::kLanes);
+      const Scalar left = a.data[row * a.row_stride];
+#pragma GCC unroll 4
+      for (int i = 0; i < vectors; ++i) sums[row][i] += left * right[i];
     }
   }
   Result own = *result;  // For all that the compiler knows, c might be in *result.
 #pragma GCC unroll 16
   for (int row = 0; row < rows; ++row, c += c_stride) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int i = 0; i < vectors; ++i) own(sums[row][i], c + i * S::kLanes);
   }
   *result = own;

@@ -2,132 +2,29 @@
 
 #include <algorithm>
 
-#include "core/product_tile.h"
+#include "core/product_panels.h"
 
 // A product is made panel by panel: as many columns of the right operand as a tile has are copied into one run of
-// memory, and all rows of the left operand go past a few of them, kTileRows at a time. It beats a general matrix
+// memory, and all rows of the left operand go past a few of them, a tile at a time. It beats a general matrix
 // product here for three reasons: the weights, which are large, are read where they are; a part of a product costs only
 // that part; and nothing is allocated. bench/README.md has the numbers.
 
 namespace backprop {
 namespace {
 
-// Depth of a panel. Those of one time stay in the second level of the cache.
-constexpr int64_t kPanelDepth = kMaxProductPatterns;
-// Columns of the right operand for which the left one is read once.
-constexpr int64_t kPanelsColumns = 32;
+static_assert(kMaxProductPatterns <= kPanelDepth, "AscendOuter has a product's sums at once");
+
 // Units whose weighted sums are made in one go.
 constexpr int64_t kPanelUnits = 512;
-
-// Columns of the right operand, panel by panel. The last panel is one vector wide if that is enough.
-template <typename Scalar>
-class Panels {
- public:
-  // Rows [depth x column_count] that are `stride` apart; what is missing of a panel counts as 0.
-  void CopyRows(const Scalar* from, int64_t stride, int64_t depth, int64_t column_count) {
-    SetShape(depth, column_count);
-    for (int64_t j = 0; j < column_count; j += kColumns) {
-      ColumnsAt(j) == kColumns ? CopyRows<kColumns>(from + j, stride, Width(j), panel(j))
-                               : CopyRows<kLanes>(from + j, stride, Width(j), panel(j));
-    }
-  }
-  // The same from columns that are `stride` apart.
-  void CopyColumns(const Scalar* from, int64_t stride, int64_t depth, int64_t column_count) {
-    SetShape(depth, column_count);
-    for (int64_t j = 0; j < column_count; j += kColumns) {
-      CopyColumns(from + j * stride, stride, Width(j), ColumnsAt(j), panel(j));
-    }
-  }
-
-  // Hands `result` the sums of c = a * panels. a [row_count x depth], c [row_count x column_count] with rows `c_stride`
-  // apart.
-  template <typename Result>
-  void Multiply(int64_t row_count, LeftOperand<Scalar> a, Result* result, Scalar* c, int64_t c_stride) const {
-    for (int64_t row = 0; row < row_count; row += kTileRows, a.data += a.tile_stride, c += kTileRows * c_stride) {
-      const auto rows = static_cast<int>(std::min<int64_t>(kTileRows, row_count - row));
-      for (int64_t j = 0; j < column_count_; j += kColumns) {
-        const int64_t width = Width(j);
-        if (width == ColumnsAt(j)) {
-          Tile(rows, a, j, result, c + j, c_stride);
-          continue;
-        }
-        Scalar tile[kTileRows * kColumns];
-        Assign<Scalar> assign;
-        Tile(rows, a, j, &assign, tile, kColumns);
-        for (int i = 0; i < rows; ++i) {
-          for (int64_t k = 0; k < width; ++k) (*result)(tile[i * kColumns + k], c + i * c_stride + j + k);
-        }
-      }
-    }
-  }
-
- private:
-  static constexpr int kLanes = Simd<Scalar>::kLanes, kColumns = kTileVectors * kLanes;
-
-  void SetShape(int64_t depth, int64_t column_count) {
-    depth_ = depth;
-    column_count_ = column_count;
-  }
-  // The panel of column j and the next ones, how many of them there are, and for how many it has room.
-  Scalar* panel(int64_t j) { return data_ + j * depth_; }
-  const Scalar* panel(int64_t j) const { return data_ + j * depth_; }
-  int64_t Width(int64_t j) const { return std::min<int64_t>(kColumns, column_count_ - j); }
-  int ColumnsAt(int64_t j) const { return column_count_ - j > kLanes ? kColumns : kLanes; }
-
-  template <int columns>
-  void CopyRows(const Scalar* from, int64_t stride, int64_t width, Scalar* to) {
-    using S = Simd<Scalar>;
-    for (int64_t k = 0; k < depth_; ++k, from += stride, to += columns) {
-      if (width == columns) {
-        for (int lane = 0; lane < columns; lane += kLanes) S::Store(to + lane, S::Load(from + lane));
-      } else {
-        std::copy_n(from, width, to);
-        std::fill(to + width, to + columns, Scalar(0));
-      }
-    }
-  }
-
-  void CopyColumns(const Scalar* from, int64_t stride, int64_t width, int64_t columns, Scalar* to) {
-    int64_t k = 0;
-    if (width == columns) {
-      for (; k + kLanes <= depth_; k += kLanes) {
-        for (int64_t j = 0; j < columns; j += kLanes) {
-          TransposeTile(from + k + j * stride, stride, false, to + k * columns + j, columns);
-        }
-      }
-    }
-    for (; k < depth_; ++k) {
-      for (int64_t j = 0; j < columns; ++j) to[k * columns + j] = j < width ? from[k + j * stride] : Scalar(0);
-    }
-  }
-
-  // The product of `rows` rows and the panel of column j.
-  template <typename Result>
-  void Tile(int rows, const LeftOperand<Scalar>& a, int64_t j, Result* result, Scalar* c, int64_t c_stride) const {
-    constexpr auto kRowCounts = std::make_integer_sequence<int, kTileRows>();
-    ColumnsAt(j) == kColumns ? TileOf<kTileVectors>(kRowCounts, rows, a, panel(j), result, c, c_stride)
-                             : TileOf<1>(kRowCounts, rows, a, panel(j), result, c, c_stride);
-  }
-  // The MultiplyTile that was made for so many rows.
-  template <int vectors, int... less, typename Result>
-  void TileOf(std::integer_sequence<int, less...>, int rows, const LeftOperand<Scalar>& a, const Scalar* b,
-              Result* result, Scalar* c, int64_t c_stride) const {
-    (void)((rows == less + 1 && (MultiplyTile<Scalar, less + 1, vectors>(depth_, a, b, result, c, c_stride), true)) ||
-           ...);
-  }
-
-  alignas(64) Scalar data_[kPanelDepth * kPanelsColumns];
-  int64_t depth_ = 0, column_count_ = 0;
-};
 
 // Hands `result` the sums of c = a b, of a depth of at most kPanelDepth; b [depth x column_count] in rows.
 template <typename Scalar, typename Result>
 void Multiply(int64_t row_count, int64_t column_count, int64_t depth, const LeftOperand<Scalar>& a, const Scalar* b,
               int64_t b_stride, Result* result, Scalar* c, int64_t c_stride) {
   Panels<Scalar> panels;
-  for (int64_t j = 0; j < column_count; j += kPanelsColumns) {
-    panels.CopyRows(b + j, b_stride, depth, std::min(kPanelsColumns, column_count - j));
-    panels.Multiply(row_count, a, result, c + j, c_stride);
+  for (int64_t j = 0; j < column_count; j += kPanelsColumns<Scalar>) {
+    const int64_t columns = std::min(kPanelsColumns<Scalar>, column_count - j);
+    panels.CopyRowsAndMultiply(b + j, b_stride, depth, columns, row_count, a, result, c + j, c_stride);
   }
 }
 
@@ -149,8 +46,8 @@ void Multiply(int64_t row_count, int64_t column_count, int64_t depth, LeftOperan
   }
 }
 
-// to(t, i) (+)= from(i, t) for `unit_count` rows of `from`, kPanelsColumns apart, of which the first `pattern_count`
-// elements are used.
+// to(t, i) (+)= from(i, t) for `unit_count` rows of `from`, kPanelsColumns<Scalar> apart, of which the first
+// `pattern_count` elements are used.
 template <typename Scalar>
 void TransposeInto(const Scalar* from, int64_t unit_count, int64_t pattern_count, bool add, Scalar* to,
                    int64_t stride) {
@@ -158,12 +55,12 @@ void TransposeInto(const Scalar* from, int64_t unit_count, int64_t pattern_count
   int64_t i = 0;
   for (; i + kLanes <= unit_count && pattern_count % kLanes == 0; i += kLanes) {
     for (int64_t t = 0; t < pattern_count; t += kLanes) {
-      TransposeTile(from + i * kPanelsColumns + t, kPanelsColumns, add, to + t * stride + i, stride);
+      TransposeTile(from + i * kPanelsColumns<Scalar> + t, kPanelsColumns<Scalar>, add, to + t * stride + i, stride);
     }
   }
   for (; i < unit_count; ++i) {
     for (int64_t t = 0; t < pattern_count; ++t) {
-      to[t * stride + i] = from[i * kPanelsColumns + t] + (add ? to[t * stride + i] : Scalar(0));
+      to[t * stride + i] = from[i * kPanelsColumns<Scalar> + t] + (add ? to[t * stride + i] : Scalar(0));
     }
   }
 }
@@ -182,11 +79,11 @@ void MultiplyForward(const ConstWeights<Scalar>& w, const ConstColumns<Scalar>& 
     return;
   }
   Panels<Scalar> panels;
-  alignas(64) Scalar sums[kPanelUnits * kPanelsColumns];
+  alignas(64) Scalar sums[kPanelUnits * kPanelsColumns<Scalar>];
   Assign<Scalar> assign;
   Add<Scalar> to_sum;
-  for (int64_t t = 0; t < h.cols(); t += kPanelsColumns) {
-    const int64_t patterns = std::min<int64_t>(kPanelsColumns, h.cols() - t);
+  for (int64_t t = 0; t < h.cols(); t += kPanelsColumns<Scalar>) {
+    const int64_t patterns = std::min<int64_t>(kPanelsColumns<Scalar>, h.cols() - t);
     for (int64_t i = 0; i < w.rows(); i += kPanelUnits) {
       const int64_t units = std::min<int64_t>(kPanelUnits, w.rows() - i);
       for (int64_t k = 0; k < w.cols(); k += kPanelDepth) {
@@ -196,9 +93,9 @@ void MultiplyForward(const ConstWeights<Scalar>& w, const ConstColumns<Scalar>& 
         }
         const auto weights = LeftOperand<Scalar>::OfMatrix(w.data() + i * w.outerStride() + k, w.outerStride(), 1);
         if (k > 0) {
-          panels.Multiply(units, weights, &to_sum, sums, kPanelsColumns);
+          panels.Multiply(units, weights, &to_sum, sums, kPanelsColumns<Scalar>);
         } else {
-          panels.Multiply(units, weights, &assign, sums, kPanelsColumns);
+          panels.Multiply(units, weights, &assign, sums, kPanelsColumns<Scalar>);
         }
       }
       TransposeInto(sums, units, patterns, add, s.data() + t * s.outerStride() + i, s.outerStride());
@@ -234,18 +131,18 @@ void MultiplyOuter(const ConstColumns<Scalar>& d, const ConstColumns<Scalar>& h,
 
 template <typename Scalar>
 int64_t SignalTiles<Scalar>::Size(int64_t unit_count, int64_t pattern_capacity) {
-  return (unit_count + kTileRows - 1) / kTileRows * kTileRows * pattern_capacity;
+  return (unit_count + kMostTileRows - 1) / kMostTileRows * kMostTileRows * pattern_capacity;
 }
 
 template <typename Scalar>
 void SignalTiles<Scalar>::Copy(int64_t begin, const ConstColumns<Scalar>& d) {
-  for (int64_t i = 0; i < d.rows(); i += kTileRows) {
-    const int64_t units = std::min<int64_t>(kTileRows, d.rows() - i);
+  for (int64_t i = 0; i < d.rows(); i += kMostTileRows) {
+    const int64_t units = std::min<int64_t>(kMostTileRows, d.rows() - i);
     const Scalar* from = d.data() + i;
-    Scalar* to = data + i * pattern_capacity + begin * kTileRows;
-    for (int64_t t = 0; t < d.cols(); ++t, from += d.outerStride(), to += kTileRows) {
+    Scalar* to = data + i * pattern_capacity + begin * kMostTileRows;
+    for (int64_t t = 0; t < d.cols(); ++t, from += d.outerStride(), to += kMostTileRows) {
       // Most often a number that the compiler knows.
-      units == kTileRows ? std::copy_n(from, kTileRows, to) : std::copy_n(from, units, to);
+      units == kMostTileRows ? std::copy_n(from, kMostTileRows, to) : std::copy_n(from, units, to);
     }
   }
 }
@@ -254,7 +151,7 @@ namespace {
 
 template <typename Scalar>
 LeftOperand<Scalar> OperandOf(const SignalTiles<Scalar>& d) {
-  return {d.data, 1, kTileRows, kTileRows * d.pattern_capacity};
+  return {d.data, 1, kMostTileRows, kMostTileRows * d.pattern_capacity};
 }
 
 }  // namespace

@@ -136,8 +136,8 @@ auto Trainer<Scalar>::TrainOnline(const StopCheck& stopped) -> Outcome {
     const int64_t n = std::min(online_->block_size(), task_.patterns.count() - state_.position);
     views_.clear();
     for (int64_t position = state_.position; position < state_.position + n; ++position) {
-      if (position + 1 < task_.patterns.count()) task_.patterns.Prefetch(index(position + 1));
       views_.push_back(task_.patterns[index(position)]);
+      task_.patterns.Prefetch(views_.back());
     }
     const int64_t learned = online_->Learn(task_.options, step_size, views_, &state_.parameters, &state_.measures,
                                            &state_.gradient_norm_sum);

@@ -24,9 +24,9 @@ struct ProductShape {
 
 // One of each, tiles and their rests in every direction, fewer patterns than make a panel, more inputs and units than
 // one panel holds.
-const ProductShape kShapes[] = {{1, 1, 1},    {2, 3, 1},     {5, 7, 2},      {6, 16, 16},  {7, 17, 17},
-                                {13, 9, 3},   {12, 32, 4},   {10, 128, 5},   {1, 1, 40},   {33, 65, 34},
-                                {11, 29, 64}, {8, 1025, 20}, {1030, 40, 20}, {3, 5, 1024}, {3, 5, 1030}};
+const ProductShape kShapes[] = {{1, 1, 1},     {2, 3, 1},      {5, 7, 2},    {6, 16, 16},  {7, 17, 17},   {13, 9, 3},
+                                {12, 32, 4},   {10, 128, 5},   {1, 1, 40},   {33, 65, 34}, {30, 100, 70}, {11, 29, 64},
+                                {8, 1025, 20}, {1030, 40, 20}, {3, 5, 1024}, {3, 5, 1030}};
 
 template <typename Scalar>
 class ProductsTest : public testing::Test {};
