@@ -1,5 +1,6 @@
 #include "server/services/matrix_codec.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -78,34 +79,53 @@ bool CheckElements(const v1::Matrix& wire, int64_t count, const std::string& fie
   return false;
 }
 
-template <typename Scalar, typename Raw>
-void ScaleRaw(const v1::Matrix& wire, Matrix<Scalar>* matrix) {
-  // The bytes of a protobuf string have no alignment to speak of; Eigen's maps are unaligned unless told otherwise, but
-  // dereferencing a misaligned Raw* is undefined all the same, so wide elements are copied out first.
+// Elements that are converted at a time: what is checked next is in the cache.
+constexpr int64_t kElementsAtOnce = 4096;
+
+template <typename Raw, typename Scalar>
+void ConvertRaw(const v1::Matrix& wire, int64_t begin, Eigen::Ref<Vector<Scalar>> elements) {
+  // The bytes of a protobuf string have no alignment to speak of, and a misaligned Raw* must not be dereferenced.
+  Raw copy[kElementsAtOnce];
+  const auto size = static_cast<size_t>(elements.size()), first = static_cast<size_t>(begin);
+  std::memcpy(copy, wire.raw_values().data() + first * sizeof(Raw), size * sizeof(Raw));
+  const Eigen::Map<const Vector<Raw>> raw(copy, elements.size());
   const double scale = wire.raw_scale() == 0 ? 1 : wire.raw_scale();
-  Matrix<Raw> raw(matrix->rows(), matrix->cols());
-  std::memcpy(raw.data(), wire.raw_values().data(), wire.raw_values().size());
   if (scale == 1) {
-    *matrix = raw.template cast<Scalar>();
+    elements = raw.template cast<Scalar>();
   } else {
-    *matrix = (raw.template cast<double>() * scale).template cast<Scalar>();
+    elements = (raw.template cast<double>() * scale).template cast<Scalar>();
   }
 }
 
+// Elements `begin` and the next ones, at most kElementsAtOnce.
 template <typename Scalar>
-void Convert(const v1::Matrix& wire, Matrix<Scalar>* matrix) {
-  const auto rows = matrix->rows(), columns = matrix->cols();
+void Convert(const v1::Matrix& wire, int64_t begin, Eigen::Ref<Vector<Scalar>> elements) {
   if (wire.values_size() > 0) {
-    *matrix = Eigen::Map<const Matrix<float>>(wire.values().data(), rows, columns).template cast<Scalar>();
+    elements = Eigen::Map<const Vector<float>>(wire.values().data() + begin, elements.size()).template cast<Scalar>();
   } else if (wire.double_values_size() > 0) {
-    *matrix = Eigen::Map<const Matrix<double>>(wire.double_values().data(), rows, columns).template cast<Scalar>();
+    elements =
+        Eigen::Map<const Vector<double>>(wire.double_values().data() + begin, elements.size()).template cast<Scalar>();
   } else if (wire.raw_type() == v1::Matrix::RAW_TYPE_FLOAT32) {
-    ScaleRaw<Scalar, float>(wire, matrix);
+    ConvertRaw<float, Scalar>(wire, begin, elements);
   } else if (wire.raw_type() == v1::Matrix::RAW_TYPE_FLOAT64) {
-    ScaleRaw<Scalar, double>(wire, matrix);
+    ConvertRaw<double, Scalar>(wire, begin, elements);
   } else {
-    ScaleRaw<Scalar, uint8_t>(wire, matrix);
+    ConvertRaw<uint8_t, Scalar>(wire, begin, elements);
   }
+}
+
+// All elements. False when one is not finite.
+template <typename Scalar>
+bool ConvertAll(const v1::Matrix& wire, Matrix<Scalar>* matrix) {
+  bool finite = true;
+  Eigen::Map<Vector<Scalar>> all(matrix->data(), matrix->size());
+  for (int64_t begin = 0; begin < all.size(); begin += kElementsAtOnce) {
+    auto elements = all.segment(begin, std::min(kElementsAtOnce, all.size() - begin));
+    Convert<Scalar>(wire, begin, elements);
+    // 0 times a number is 0 unless that is not finite. Unlike Eigen's allFinite this is as fast as the memory.
+    finite = (elements.array() * Scalar(0)).sum() == Scalar(0) && finite;
+  }
+  return finite;
 }
 
 }  // namespace
@@ -128,9 +148,7 @@ Matrix<Scalar> DecodeMatrix(const v1::Matrix& wire, const MatrixShape& shape, co
   if (!CheckShape(wire, shape, field, violations)) return {};
   if (!CheckElements(wire, int64_t{wire.row_count()} * wire.column_count(), field, violations)) return {};
   Matrix<Scalar> matrix(wire.column_count(), wire.row_count());
-  Convert(wire, &matrix);
-  // 0 times a number is 0 unless that is not finite. Unlike Eigen's allFinite this is as fast as the memory.
-  if ((matrix.array() * Scalar(0)).sum() == Scalar(0)) return matrix;
+  if (ConvertAll(wire, &matrix)) return matrix;
   for (Eigen::Index row = 0; row < matrix.cols(); ++row) {
     for (Eigen::Index column = 0; column < matrix.rows(); ++column) {
       if (std::isfinite(matrix(column, row))) continue;
