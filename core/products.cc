@@ -164,10 +164,15 @@ void MultiplyOuter(const SignalTiles<Scalar>& d, const ConstColumns<Scalar>& h, 
 
 template <typename Scalar>
 double AscendOuter(const SignalTiles<Scalar>& d, const ConstColumns<Scalar>& h, Scalar step, Weights<Scalar> w) {
-  Ascend<Scalar> ascend{step};
-  Multiply(w.rows(), w.cols(), h.cols(), OperandOf(d), h.data(), h.outerStride(), &ascend, w.data(), w.outerStride());
   double sum = 0;
-  for (int lane = 0; lane < Simd<Scalar>::kLanes; ++lane) sum += double{ascend.squares[lane]};
+  // Squares are summed in Scalar a few columns at a time: of a million of them float would lose digits.
+  for (int64_t j = 0; j < w.cols(); j += kPanelsColumns<Scalar>) {
+    const int64_t columns = std::min<int64_t>(kPanelsColumns<Scalar>, w.cols() - j);
+    Ascend<Scalar> ascend{step};
+    Multiply(w.rows(), columns, h.cols(), OperandOf(d), h.data() + j, h.outerStride(), &ascend, w.data() + j,
+             w.outerStride());
+    for (int lane = 0; lane < Simd<Scalar>::kLanes; ++lane) sum += double{ascend.squares[lane]};
+  }
   return sum;
 }
 

@@ -65,9 +65,11 @@ absl::Status Guarded(Work work) {
   }
 }
 
-// Calls `visit` with the session of its precision; `visit` returns absl::Status.
+// Calls `visit` with the session of its precision; `visit` returns absl::Status. UNAVAILABLE once the server takes no
+// new work.
 template <typename Visit>
 absl::Status WithSession(const ServiceContext& context, const std::string& name, const char* field, Visit visit) {
+  if (absl::Status status = CheckServing(context); !status.ok()) return status;
   const absl::StatusOr<AnySession> session = FindSession(context, name, field);
   if (!session.ok()) return session.status();
   return Guarded([&] { return std::visit(visit, *session); });

@@ -157,12 +157,14 @@ grpc::Status SessionServiceImpl::CreateSession(grpc::ServerContext* call, const 
 
 grpc::Status SessionServiceImpl::GetSession(grpc::ServerContext*, const v1::GetSessionRequest* request,
                                             v1::Session* response) {
-  const absl::StatusOr<AnySession> session = FindSession(context_, request->name(), "name");
-  if (session.ok()) *response = EncodeSession(*session);
-  return ToGrpcStatus(session.status());
+  return ToGrpcStatus(WithSession(context_, request->name(), "name", [&](const auto& session) {
+    *response = EncodeSession(session->state());
+    return absl::OkStatus();
+  }));
 }
 
 absl::Status SessionServiceImpl::List(const v1::ListSessionsRequest& request, v1::ListSessionsResponse* response) {
+  if (absl::Status status = CheckServing(context_); !status.ok()) return status;
   const absl::StatusOr<size_t> page_size = PageSize(request.page_size());
   const absl::StatusOr<Labels> wanted = ParseFilter(request.filter());
   Violations violations;

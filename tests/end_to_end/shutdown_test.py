@@ -58,9 +58,12 @@ class ShutdownTest(unittest.TestCase):
         self.assertEqual(refused.status.code, UNAVAILABLE.value[0], refused)
         self.assertIn(b"SHUTTING_DOWN", refused.status.details[0].value)
         self.assertEqual(refused.next_offset, loads.BATCH)
-        with self.assertRaises(grpc.RpcError) as call:
-            load.sessions.ListSessions(loads.session_service_pb2.ListSessionsRequest(), timeout=PATIENCE_S)
-        self.assertEqual(call.exception.code(), UNAVAILABLE)
+        pb = loads.session_service_pb2
+        for method, request in ((load.sessions.ListSessions, pb.ListSessionsRequest()),
+                                (load.sessions.GetSession, pb.GetSessionRequest(name="sessions/appended"))):
+            with self.assertRaises(grpc.RpcError) as call:
+                method(request, timeout=PATIENCE_S)
+            self.assertEqual(call.exception.code(), UNAVAILABLE)
         # The silent stream is told when its time is over.
         self.assert_ends_in_time(server, begin)
         self.assertIn(appending.code(), (grpc.StatusCode.CANCELLED, UNAVAILABLE))
