@@ -102,11 +102,13 @@ OnlineAscent<Scalar>::OnlineAscent(NetworkSpec spec, Scalings scalings)
       pattern.steps.emplace_back(spec_.unit_count(layer));
     }
   }
-  if (PatternBlock<Scalar>::Serves(spec_)) {
-    block_.emplace(spec_);
-  } else {
-    block_size_ = std::clamp<int64_t>(kWorkAtOnce / spec_.parameter_count(), 1, block_size_);
-  }
+  if (PatternBlock<Scalar>::Serves(spec_)) block_.emplace(spec_);
+}
+
+template <typename Scalar>
+int64_t OnlineAscent<Scalar>::block_size() const {
+  constexpr int64_t kMost = PatternBlock<Scalar>::kPatterns;
+  return block_ ? kMost : std::clamp<int64_t>(kWorkAtOnce / spec_.parameter_count(), 1, kMost);
 }
 
 template <typename Scalar>

@@ -31,7 +31,7 @@ class OnlineAscent {
   OnlineAscent(NetworkSpec spec, Scalings scalings);
 
   // How many patterns Learn takes at most: a block, or a few one by one.
-  int64_t block_size() const { return block_size_; }
+  int64_t block_size() const;
 
   // Learns from patterns, at most block_size(), one after the other, at `parameters`, which are those of the last call
   // but for a step that is pending. Adds to `measures`, and to `norm_sum` the norms of the patterns' gradients, before
@@ -75,7 +75,6 @@ class OnlineAscent {
   bool pending_ = false;
   Vector<Scalar> target_;
   std::optional<PatternBlock<Scalar>> block_;
-  int64_t block_size_ = PatternBlock<Scalar>::kPatterns;
 };
 
 }  // namespace backprop

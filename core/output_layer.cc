@@ -6,7 +6,7 @@ namespace backprop {
 namespace {
 
 // log(1 + u) for u >= 0, to the last digits of a small u too: what 1 + u loses of u, the quotient makes good (Kahan).
-// Four times as fast as std::log1p.
+// std::log1p would take a seventh of an on-line step of a network of two units.
 template <typename Scalar>
 Scalar LogOnePlus(Scalar u) {
   const Scalar sum = 1 + u;

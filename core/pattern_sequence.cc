@@ -78,10 +78,9 @@ void PatternSequence<Scalar>::Read(int64_t begin, int64_t n, Columns<Scalar> inp
 template <typename Scalar>
 void PatternSequence<Scalar>::Gather(std::span<const int32_t> indices, Columns<Scalar> inputs, Columns<Scalar> targets,
                                      Eigen::Ref<RowVector<Scalar>> weights) const {
-  PatternView<Scalar> next;
   for (size_t i = 0; i < indices.size(); ++i) {
-    const PatternView<Scalar> pattern = i == 0 ? (*this)[indices[i]] : next;
-    if (i + 1 < indices.size()) Prefetch(next = (*this)[indices[i + 1]]);
+    if (i + 1 < indices.size()) Prefetch((*this)[indices[i + 1]]);
+    const PatternView<Scalar> pattern = (*this)[indices[i]];
     std::copy_n(pattern.inputs, input_count_, inputs.col(i).data());
     std::copy_n(pattern.targets, target_count_, targets.col(i).data());
     weights(i) = pattern.weight;

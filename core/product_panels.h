@@ -11,7 +11,7 @@ namespace backprop {
 
 // Depth of a panel. Those of one time stay in the second level of the cache.
 inline constexpr int64_t kPanelDepth = 1024;
-// Columns of the right operand for which the left one is read once.
+// Columns that become panels at a time.
 template <typename Scalar>
 inline constexpr int64_t kPanelsColumns = std::max(32, kTileVectors* Simd<Scalar>::kLanes);
 
@@ -67,24 +67,23 @@ class Panels {
     depth_ = depth;
     column_count_ = column_count;
   }
-  // Calls f with the number of vectors of the panel that begins with column j.
-  template <typename F>
-  void WithVectors(int64_t j, const F& f) const {
-    const int64_t left = column_count_ - j;
-    if constexpr (kTileVectors == 4) {
-      if (left >= ColumnsOf(4)) return f.template operator()<4>();
-    }
-    left > kLanes ? f.template operator()<2>() : f.template operator()<1>();
-  }
-  // That panel, for how many columns it has room, and how many of them there are.
+  // The panel that begins with column j: its width in vectors, for how many columns it has room, and how many of them
+  // there are.
   Scalar* panel(int64_t j) { return data_ + j * depth_; }
   const Scalar* panel(int64_t j) const { return data_ + j * depth_; }
-  int64_t ColumnsAt(int64_t j) const {
-    int columns = 0;
-    WithVectors(j, [&]<int vectors>() { columns = ColumnsOf(vectors); });
-    return columns;
+  int VectorsAt(int64_t j) const {
+    const int64_t left = column_count_ - j;
+    return left >= ColumnsOf(kTileVectors) ? kTileVectors : left > kLanes ? 2 : 1;
   }
+  int64_t ColumnsAt(int64_t j) const { return ColumnsOf(VectorsAt(j)); }
   int64_t Width(int64_t j) const { return std::min<int64_t>(ColumnsAt(j), column_count_ - j); }
+  // Calls f made for that width.
+  template <typename F>
+  void WithVectors(int64_t j, const F& f) const {
+    const int vectors = VectorsAt(j);
+    if (vectors == kTileVectors) return f.template operator()<kTileVectors>();
+    vectors == 2 ? f.template operator()<2>() : f.template operator()<1>();
+  }
 
   template <int columns>
   void CopyRows(const Scalar* from, int64_t stride, int64_t width, Scalar* to) {

@@ -1,5 +1,5 @@
-// The innermost loops of the matrix products: a tile of results kept in registers, and how it reads its
-// operands; and the vectors that they and core/online_ascent.cc are made of.
+// The innermost loops of the matrix products: a tile of results kept in registers, and how it reads its operands; and
+// the vectors that they and core/online_ascent.cc are made of.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,7 @@ struct LeftOperand {
   static LeftOperand OfMatrix(const Scalar* data, int64_t row_stride, int64_t depth_stride) {
     return {data, row_stride, depth_stride, kMostTileRows * row_stride};
   }
-  // Without its first rows, of which `row` is one that a tile begins with.
+  // From `row` on, the first of a tile.
   LeftOperand From(int64_t row) const {
     LeftOperand rest = *this;
     rest.data += row / kMostTileRows * group_stride + row % kMostTileRows * row_stride;

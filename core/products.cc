@@ -164,13 +164,14 @@ void MultiplyOuter(const SignalTiles<Scalar>& d, const ConstColumns<Scalar>& h, 
 
 template <typename Scalar>
 double AscendOuter(const SignalTiles<Scalar>& d, const ConstColumns<Scalar>& h, Scalar step, Weights<Scalar> w) {
+  Panels<Scalar> panels;
   double sum = 0;
   // Squares are summed in Scalar a few columns at a time: of a million of them float would lose digits.
   for (int64_t j = 0; j < w.cols(); j += kPanelsColumns<Scalar>) {
     const int64_t columns = std::min<int64_t>(kPanelsColumns<Scalar>, w.cols() - j);
     Ascend<Scalar> ascend{step};
-    Multiply(w.rows(), columns, h.cols(), OperandOf(d), h.data() + j, h.outerStride(), &ascend, w.data() + j,
-             w.outerStride());
+    panels.CopyRowsAndMultiply(h.data() + j, h.outerStride(), h.cols(), columns, w.rows(), OperandOf(d), &ascend,
+                               w.data() + j, w.outerStride());
     for (int lane = 0; lane < Simd<Scalar>::kLanes; ++lane) sum += double{ascend.squares[lane]};
   }
   return sum;
