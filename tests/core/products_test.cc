@@ -98,6 +98,9 @@ TYPED_TEST(ProductsTest, AscentsFollowTheProduct) {
   }
 }
 
+// A sum of so many squares in float would lose a digit for each ten times as many.
+TYPED_TEST(ProductsTest, AscentsKnowTheirNormHoweverManyWeightsThereAre) { ExpectAscent<TypeParam>({600, 3000, 4}); }
+
 TYPED_TEST(ProductsTest, AreThoseOfTheDefinition) {
   for (const ProductShape& shape : kShapes) ExpectProducts<TypeParam>(shape);
 }

@@ -127,6 +127,38 @@ TEST_F(PatternServiceTest, RawBytesAreScaled) {
   EXPECT_THAT(read.responses[0].patterns().targets().values(), ElementsAre(0, 1, 255));
 }
 
+// Elements are converted 4,096 at a time.
+TEST_F(PatternServiceTest, ElementsOfEveryKindComeInTheirOrderHoweverManyThereAre) {
+  constexpr int kCount = 9'000;
+  std::vector<float> floats;
+  for (int i = 0; i < kCount; ++i) floats.push_back(static_cast<float>(i % 251));
+  const std::vector<double> doubles(floats.begin(), floats.end());
+  const std::vector<uint8_t> bytes(floats.begin(), floats.end());
+  std::vector<v1::Matrix> kinds(5);
+  kinds[0].mutable_values()->Assign(floats.begin(), floats.end());
+  kinds[1].mutable_double_values()->Assign(doubles.begin(), doubles.end());
+  const auto set_raw = [](v1::Matrix* matrix, v1::Matrix::RawType type, const auto& elements) {
+    matrix->set_raw_type(type);
+    matrix->set_raw_values(elements.data(), elements.size() * sizeof(elements[0]));
+  };
+  set_raw(&kinds[2], v1::Matrix::RAW_TYPE_FLOAT32, floats);
+  set_raw(&kinds[3], v1::Matrix::RAW_TYPE_FLOAT64, doubles);
+  set_raw(&kinds[4], v1::Matrix::RAW_TYPE_UINT8, bytes);
+  auto batch = Batch("session: 'sessions/a' pattern_set: 's'");
+  for (v1::Matrix& kind : kinds) {
+    kind.set_row_count(kCount);
+    kind.set_column_count(1);
+    *batch.mutable_patterns()->mutable_inputs() = *batch.mutable_patterns()->mutable_targets() = kind;
+    ASSERT_EQ(Send({batch}).responses.at(0).status().code(), grpc::OK);
+    const auto read = Read(absl::StrCat("offset: ", Count("s") - kCount));
+    EXPECT_THAT(read.responses.at(0).patterns().inputs().values(), testing::ElementsAreArray(floats));
+  }
+  kinds[0].set_values(kCount - 1, std::numeric_limits<float>::infinity());
+  kinds[0].set_values(5'000, std::numeric_limits<float>::quiet_NaN());
+  *batch.mutable_patterns()->mutable_inputs() = kinds[0];
+  EXPECT_THAT(Send({batch}).responses.at(0).status().message(), testing::HasSubstr("row 5000, column 0 is NaN"));
+}
+
 TEST_F(PatternServiceTest, DoublesAreRoundedOnceInASessionOfFloats) {
   Append(server_,
          "session: 'sessions/a' pattern_set: 's' patterns { inputs { row_count: 1 column_count: 1 "

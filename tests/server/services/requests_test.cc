@@ -130,6 +130,26 @@ TEST_F(RequestsTest, AnErrorThatQuotesACutCharacterIsValidUtf8) {
               testing::ElementsAre("pattern_set", "patterns", "session"));
 }
 
+TEST_F(RequestsTest, AServerThatDrainsRefusesReadsToo) {
+  server_.Drain();
+  const std::string set = "session: 'sessions/a' pattern_set: 's'";
+  const RpcError errors[] = {
+      MustFail(server_.sessions, &SessionStub::GetSession, "name: 'sessions/a'"),
+      MustFail(server_.sessions, &SessionStub::ListSessions, ""),
+      MustFail(server_.sessions, &SessionStub::DeleteSession, "name: 'sessions/a'"),
+      MustFail(server_.patterns, &PatternStub::GetPatternSet, "name: 'sessions/a/patternSets/s'"),
+      MustFail(server_.training, &TrainingStub::ListTrainingRuns, "session: 'sessions/a'"),
+      MustFail(server_.derivatives, &DerivativeStub::ComputeGradient, set),
+      MustFail(server_.evaluations, &EvaluationStub::Evaluate, set),
+      MustFail(server_.predictions, &PredictionStub::Predict,
+               "session: 'sessions/a' inputs { row_count: 1 column_count: 1 values: 1 }"),
+      ErrorOf(Collect(server_.training, &TrainingStub::RunEpochs, set + " epoch_count: 1").status)};
+  for (const RpcError& error : errors) {
+    EXPECT_EQ(error.code, grpc::UNAVAILABLE);
+    EXPECT_EQ(error.reason, "SHUTTING_DOWN");
+  }
+}
+
 TEST_F(RequestsTest, HealthSaysServing) {
   const RawAnswer answer = RawCall(server_.channel(), "/grpc.health.v1.Health/Check", {""});
   EXPECT_TRUE(answer.status.ok());
