@@ -7,6 +7,7 @@
 #include "server/services/derivative_call.h"
 #include "server/services/derivative_service.h"
 #include "server/services/matrix_codec.h"
+#include "server/services/parameters_codec.h"
 
 namespace backprop::server {
 namespace {

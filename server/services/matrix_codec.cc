@@ -28,24 +28,24 @@ int64_t RawElementBytes(v1::Matrix::RawType type) {
 }
 
 // True when row_count and column_count are as wanted.
-bool CheckShape(const v1::Matrix& wire, const MatrixShape& shape, const std::string& field, Violations* violations) {
+bool CheckShape(const MatrixView& wire, const MatrixShape& shape, const std::string& field, Violations* violations) {
   const std::string rows =
       shape.row_count ? absl::StrCat(*shape.row_count) : absl::StrCat("1 to ", shape.max_row_count);
-  const bool rows_fit = shape.row_count ? wire.row_count() == *shape.row_count
-                                        : wire.row_count() >= 1 && wire.row_count() <= shape.max_row_count;
+  const bool rows_fit = shape.row_count ? wire.row_count == *shape.row_count
+                                        : wire.row_count >= 1 && wire.row_count <= shape.max_row_count;
   if (!rows_fit) {
-    violations->Add(absl::StrCat(field, ".row_count"), absl::StrCat("must be ", rows, ", but is ", wire.row_count()));
+    violations->Add(absl::StrCat(field, ".row_count"), absl::StrCat("must be ", rows, ", but is ", wire.row_count));
   }
-  if (wire.column_count() != shape.column_count) {
+  if (wire.column_count != shape.column_count) {
     violations->Add(absl::StrCat(field, ".column_count"),
-                    absl::StrCat("must be ", shape.column_count, ", but is ", wire.column_count()));
+                    absl::StrCat("must be ", shape.column_count, ", but is ", wire.column_count));
   }
-  return rows_fit && wire.column_count() == shape.column_count;
+  return rows_fit && wire.column_count == shape.column_count;
 }
 
 // True when exactly one field holds exactly `count` elements.
-bool CheckElements(const v1::Matrix& wire, int64_t count, const std::string& field, Violations* violations) {
-  const int given = (wire.values_size() > 0) + (wire.double_values_size() > 0) + !wire.raw_values().empty();
+bool CheckElements(const MatrixView& wire, int64_t count, const std::string& field, Violations* violations) {
+  const int given = !wire.values.empty() + !wire.double_values.empty() + !wire.raw_values.empty();
   if (given != 1) {
     violations->Add(field,
                     absl::StrCat("must have its elements in exactly one of values, double_values and raw_values, "
@@ -53,22 +53,23 @@ bool CheckElements(const v1::Matrix& wire, int64_t count, const std::string& fie
                                  given == 0 ? "none" : "several"));
     return false;
   }
-  if (wire.raw_values().empty() && wire.raw_scale() != 0 && wire.raw_scale() != 1) {
+  if (wire.raw_values.empty() && wire.raw_scale != 0 && wire.raw_scale != 1) {
     violations->Add(absl::StrCat(field, ".raw_scale"), "is for raw_values, and there are none; scale the values");
     return false;
   }
-  int64_t found = wire.values_size() + wire.double_values_size(), wanted = count;
-  std::string name = wire.values_size() > 0 ? ".values" : ".double_values", unit = " elements";
-  if (!wire.raw_values().empty()) {
+  int64_t found = wire.values.size() / int64_t{sizeof(float)} + wire.double_values.size() / int64_t{sizeof(double)};
+  int64_t wanted = count;
+  std::string name = !wire.values.empty() ? ".values" : ".double_values", unit = " elements";
+  if (!wire.raw_values.empty()) {
     name = ".raw_values";
     unit = " bytes";
-    found = std::ssize(wire.raw_values());
-    wanted = count * RawElementBytes(wire.raw_type());
+    found = wire.raw_values.size();
+    wanted = count * RawElementBytes(wire.raw_type);
     if (wanted == 0) {
       violations->Add(absl::StrCat(field, ".raw_type"), "must say FLOAT32, FLOAT64 or UINT8");
       return false;
     }
-    if (!std::isfinite(wire.raw_scale())) {
+    if (!std::isfinite(wire.raw_scale)) {
       violations->Add(absl::StrCat(field, ".raw_scale"), "must be finite; 0 means 1");
       return false;
     }
@@ -77,55 +78,6 @@ bool CheckElements(const v1::Matrix& wire, int64_t count, const std::string& fie
   violations->Add(absl::StrCat(field, name),
                   absl::StrCat("must hold row_count x column_count elements, ", wanted, unit, ", but holds ", found));
   return false;
-}
-
-// Elements that are converted at a time: what is checked next is in the cache.
-constexpr int64_t kElementsAtOnce = 4096;
-
-template <typename Raw, typename Scalar>
-void ConvertRaw(const v1::Matrix& wire, int64_t begin, Eigen::Ref<Vector<Scalar>> elements) {
-  // The bytes of a protobuf string have no alignment to speak of, and a misaligned Raw* must not be dereferenced.
-  Raw copy[kElementsAtOnce];
-  const auto size = static_cast<size_t>(elements.size()), first = static_cast<size_t>(begin);
-  std::memcpy(copy, wire.raw_values().data() + first * sizeof(Raw), size * sizeof(Raw));
-  const Eigen::Map<const Vector<Raw>> raw(copy, elements.size());
-  const double scale = wire.raw_scale() == 0 ? 1 : wire.raw_scale();
-  if (scale == 1) {
-    elements = raw.template cast<Scalar>();
-  } else {
-    elements = (raw.template cast<double>() * scale).template cast<Scalar>();
-  }
-}
-
-// Elements `begin` and the next ones, at most kElementsAtOnce.
-template <typename Scalar>
-void Convert(const v1::Matrix& wire, int64_t begin, Eigen::Ref<Vector<Scalar>> elements) {
-  if (wire.values_size() > 0) {
-    elements = Eigen::Map<const Vector<float>>(wire.values().data() + begin, elements.size()).template cast<Scalar>();
-  } else if (wire.double_values_size() > 0) {
-    elements =
-        Eigen::Map<const Vector<double>>(wire.double_values().data() + begin, elements.size()).template cast<Scalar>();
-  } else if (wire.raw_type() == v1::Matrix::RAW_TYPE_FLOAT32) {
-    ConvertRaw<float, Scalar>(wire, begin, elements);
-  } else if (wire.raw_type() == v1::Matrix::RAW_TYPE_FLOAT64) {
-    ConvertRaw<double, Scalar>(wire, begin, elements);
-  } else {
-    ConvertRaw<uint8_t, Scalar>(wire, begin, elements);
-  }
-}
-
-// All elements. False when one is not finite.
-template <typename Scalar>
-bool ConvertAll(const v1::Matrix& wire, Matrix<Scalar>* matrix) {
-  bool finite = true;
-  Eigen::Map<Vector<Scalar>> all(matrix->data(), matrix->size());
-  for (int64_t begin = 0; begin < all.size(); begin += kElementsAtOnce) {
-    auto elements = all.segment(begin, std::min(kElementsAtOnce, all.size() - begin));
-    Convert<Scalar>(wire, begin, elements);
-    // 0 times a number is 0 unless that is not finite. Unlike Eigen's allFinite this is as fast as the memory.
-    finite = (elements.array() * Scalar(0)).sum() == Scalar(0) && finite;
-  }
-  return finite;
 }
 
 }  // namespace
@@ -142,23 +94,95 @@ bool CheckDecodedBytes(int64_t row_count, int64_t unit_count, const std::string&
 template bool CheckDecodedBytes<float>(int64_t, int64_t, const std::string&, Violations*);
 template bool CheckDecodedBytes<double>(int64_t, int64_t, const std::string&, Violations*);
 
+bool CheckMatrix(const MatrixView& wire, const MatrixShape& shape, const std::string& field, Violations* violations) {
+  return CheckShape(wire, shape, field, violations) &&
+         CheckElements(wire, wire.row_count * wire.column_count, field, violations);
+}
+
 template <typename Scalar>
-Matrix<Scalar> DecodeMatrix(const v1::Matrix& wire, const MatrixShape& shape, const std::string& field,
-                            Violations* violations) {
-  if (!CheckShape(wire, shape, field, violations)) return {};
-  if (!CheckElements(wire, int64_t{wire.row_count()} * wire.column_count(), field, violations)) return {};
-  Matrix<Scalar> matrix(wire.column_count(), wire.row_count());
-  if (ConvertAll(wire, &matrix)) return matrix;
-  for (Eigen::Index row = 0; row < matrix.cols(); ++row) {
-    for (Eigen::Index column = 0; column < matrix.rows(); ++column) {
-      if (std::isfinite(matrix(column, row))) continue;
-      const bool nan = std::isnan(matrix(column, row));
-      violations->Add(
-          field, absl::StrCat("must be finite", std::is_same_v<Scalar, float> ? " in FLOAT32" : "", ", but row ", row,
-                              ", column ", column, " is ", nan ? "NaN" : "infinite", "; rows count from 0"));
-      return {};
-    }
+ElementDecoder<Scalar>::ElementDecoder(const MatrixView& wire)
+    : runs_(&(!wire.values.empty()          ? wire.values.runs()
+              : !wire.double_values.empty() ? wire.double_values.runs()
+                                            : wire.raw_values.runs())),
+      type_(!wire.values.empty()          ? v1::Matrix::RAW_TYPE_FLOAT32
+            : !wire.double_values.empty() ? v1::Matrix::RAW_TYPE_FLOAT64
+                                          : wire.raw_type),
+      scale_(wire.raw_scale == 0 ? 1 : wire.raw_scale) {}
+
+template <typename Scalar>
+void ElementDecoder<Scalar>::Take(char* to, size_t size) {
+  while (size > 0) {
+    const std::string_view left = (*runs_)[run_].substr(at_);
+    const size_t n = std::min(size, left.size());
+    std::memcpy(to, left.data(), n);
+    to += n;
+    size -= n;
+    at_ += n;
+    if (n < left.size()) return;
+    ++run_;
+    at_ = 0;
   }
+}
+
+template <typename Scalar>
+template <typename Raw>
+void ElementDecoder<Scalar>::Convert(Scalar* to, int64_t count) {
+  const size_t size = static_cast<size_t>(count) * sizeof(Raw);
+  if (std::is_same_v<Raw, Scalar> && scale_ == 1) return Take(reinterpret_cast<char*>(to), size);
+  // Received bytes have no alignment to speak of.
+  Raw copy[kElementsAtOnce];
+  Take(reinterpret_cast<char*>(copy), size);
+  const Eigen::Map<const Vector<Raw>> raw(copy, count);
+  Eigen::Map<Vector<Scalar>> elements(to, count);
+  if (scale_ == 1) {
+    elements = raw.template cast<Scalar>();
+  } else {
+    elements = (raw.template cast<double>() * scale_).template cast<Scalar>();
+  }
+}
+
+template <typename Scalar>
+bool ElementDecoder<Scalar>::Decode(Scalar* to, int64_t count) {
+  bool finite = true;
+  while (count > 0) {
+    const int64_t n = std::min(count, kElementsAtOnce);
+    if (type_ == v1::Matrix::RAW_TYPE_FLOAT32) {
+      Convert<float>(to, n);
+    } else if (type_ == v1::Matrix::RAW_TYPE_FLOAT64) {
+      Convert<double>(to, n);
+    } else {
+      Convert<uint8_t>(to, n);
+    }
+    // 0 times a number is 0 unless that is not finite. Unlike Eigen's allFinite this is as fast as the memory.
+    finite = (Eigen::Map<Vector<Scalar>>(to, n).array() * Scalar(0)).sum() == Scalar(0) && finite;
+    to += n;
+    count -= n;
+  }
+  return finite;
+}
+
+template <typename Scalar>
+void AddNotFinite(const MatrixView& wire, const std::string& field, Violations* violations) {
+  ElementDecoder<Scalar> decoder(wire);
+  Vector<Scalar> row(wire.column_count);
+  for (int64_t t = 0; t < wire.row_count; ++t) {
+    if (decoder.Decode(row.data(), row.size())) continue;
+    Eigen::Index column = 0;
+    while (std::isfinite(row(column))) ++column;
+    violations->Add(field, absl::StrCat("must be finite", std::is_same_v<Scalar, float> ? " in FLOAT32" : "",
+                                        ", but row ", t, ", column ", column, " is ",
+                                        std::isnan(row(column)) ? "NaN" : "infinite", "; rows count from 0"));
+    return;
+  }
+}
+
+template <typename Scalar>
+Matrix<Scalar> DecodeMatrix(const MatrixView& wire, const MatrixShape& shape, const std::string& field,
+                            Violations* violations) {
+  if (!CheckMatrix(wire, shape, field, violations)) return {};
+  Matrix<Scalar> matrix(wire.column_count, wire.row_count);
+  if (ElementDecoder<Scalar>(wire).Decode(matrix.data(), matrix.size())) return matrix;
+  AddNotFinite<Scalar>(wire, field, violations);
   return {};
 }
 
@@ -174,8 +198,12 @@ void EncodeMatrix(const Scalar* elements, int64_t row_count, int64_t column_coun
   }
 }
 
-template Matrix<float> DecodeMatrix(const v1::Matrix&, const MatrixShape&, const std::string&, Violations*);
-template Matrix<double> DecodeMatrix(const v1::Matrix&, const MatrixShape&, const std::string&, Violations*);
+template class ElementDecoder<float>;
+template class ElementDecoder<double>;
+template void AddNotFinite<float>(const MatrixView&, const std::string&, Violations*);
+template void AddNotFinite<double>(const MatrixView&, const std::string&, Violations*);
+template Matrix<float> DecodeMatrix(const MatrixView&, const MatrixShape&, const std::string&, Violations*);
+template Matrix<double> DecodeMatrix(const MatrixView&, const MatrixShape&, const std::string&, Violations*);
 template void EncodeMatrix(const float*, int64_t, int64_t, v1::Matrix*);
 template void EncodeMatrix(const double*, int64_t, int64_t, v1::Matrix*);
 

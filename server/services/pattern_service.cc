@@ -9,21 +9,23 @@
 #include <variant>
 
 #include "server/services/answer_queue.h"
+#include "server/services/append_message.h"
 #include "server/services/limits.h"
 #include "server/services/paging.h"
 #include "server/services/patterns_codec.h"
+#include "server/services/received_message.h"
 #include "server/services/session_codec.h"
 #include "server/services/stream_target.h"
 
 namespace backprop::server {
 namespace {
 
-absl::Status CheckChecksum(const v1::AppendPatternsRequest& request) {
-  if (!request.has_crc32()) return absl::OkStatus();
-  const int64_t found = ChecksumOf(request.patterns());
-  if (found == request.crc32()) return absl::OkStatus();
-  return InvalidField("crc32", absl::StrCat("is ", request.crc32(), ", but the elements that arrived have ", found,
-                                            "; send the batch again"));
+absl::Status CheckChecksum(const AppendMessage& message) {
+  if (!message.request().has_crc32()) return absl::OkStatus();
+  const int64_t expected = message.request().crc32(), found = ChecksumOf(message.patterns());
+  if (found == expected) return absl::OkStatus();
+  return InvalidField(
+      "crc32", absl::StrCat("is ", expected, ", but the elements that arrived have ", found, "; send the batch again"));
 }
 
 // An append that has begun in its session.
@@ -42,10 +44,13 @@ class AppendAnswer final : public PendingAnswer {
   // `broken` is set when the stream takes no more answers; then none is written.
   AppendAnswer(Stream* stream, std::atomic<bool>* broken) : stream_(stream), broken_(broken) {}
 
-  // Checks the batch and begins to store it.
-  void Begin(const v1::AppendPatternsRequest& request, StreamTarget* target) {
-    status_ = Guarded([&] { return FindAndBegin(request, target); });
-    offset_given_ = request.has_offset();
+  // Decodes and checks the batch, and begins to store it.
+  void Begin(grpc::ByteBuffer bytes, AppendMessage* message, StreamTarget* target) {
+    status_ = Guarded([&] {
+      absl::Status status = message->Take(std::move(bytes));
+      return status.ok() ? FindAndBegin(*message, target) : status;
+    });
+    offset_given_ = message->request().has_offset();
     session_ = target->found();
     pattern_set_ = target->pattern_set();
   }
@@ -80,26 +85,29 @@ class AppendAnswer final : public PendingAnswer {
   }
 
  private:
-  absl::Status FindAndBegin(const v1::AppendPatternsRequest& request, StreamTarget* target) {
+  absl::Status FindAndBegin(const AppendMessage& message, StreamTarget* target) {
+    const v1::AppendPatternsRequest& request = message.request();
     const absl::StatusOr<AnySession> found = target->Find(request, &response_);
     if (!found.ok()) return found.status();
     response_.set_offset(request.has_offset() ? request.offset() : response_.next_offset());
-    if (absl::Status status = CheckChecksum(request); !status.ok()) return status;
+    if (absl::Status status = CheckChecksum(message); !status.ok()) return status;
     return std::visit(
         [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
           MemoryCharge charge(session->budget());
           const NetworkSpec spec = session->spec();
-          if (absl::Status status = ChargeForPatterns<Scalar>(request.patterns().inputs().row_count(), spec, &charge);
+          if (absl::Status status = ChargeForPatterns<Scalar>(message.patterns().inputs.row_count, spec, &charge);
               !status.ok()) {
             return status;
           }
+          const AppendTarget place = target->TargetOf(request);
+          PatternSequence<Scalar> batch = target->TailFor(*session, place.offset);
           Violations violations;
-          Patterns<Scalar> patterns =
-              DecodePatterns<Scalar>(request.patterns(), spec, Targets::kNeeded, "patterns", &violations);
+          DecodePatternsInto(&batch, message.patterns(), spec, "patterns", &violations);
           if (!violations.empty()) return violations.ToStatus();
-          response_.set_pattern_count(patterns.count());
-          bytes_ = (patterns.inputs.size() + patterns.targets.size()) * int64_t{sizeof(Scalar)};
-          auto append = session->BeginAppend(target->TargetOf(request), std::move(patterns));
+          target->MoveTail(batch, place.offset);
+          response_.set_pattern_count(batch.count());
+          bytes_ = batch.byte_count();
+          auto append = session->BeginAppend(place, std::move(batch));
           begun_.emplace<BegunAppend<Scalar>>(BegunAppend<Scalar>{session, std::move(charge), std::move(append)});
           return absl::OkStatus();
         },
@@ -135,15 +143,23 @@ class AppendAnswer final : public PendingAnswer {
 
 }  // namespace
 
-grpc::Status PatternServiceImpl::AppendPatterns(grpc::ServerContext*, AppendStream* stream) {
+PatternServiceImpl::PatternServiceImpl(const ServiceContext& context) : context_(context) {
+  MarkMethodStreamed(
+      MethodIndex("backprop.v1.PatternService.AppendPatterns"),
+      new grpc::internal::BidiStreamingHandler<PatternServiceImpl, grpc::ByteBuffer, v1::AppendPatternsResponse>(
+          &PatternServiceImpl::Append, this));
+}
+
+grpc::Status PatternServiceImpl::Append(grpc::ServerContext*, AppendStream* stream) {
   const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   StreamTarget target(context_);
   std::atomic<bool> broken = false;
+  AppendMessage message;
   AnswerQueue answers;  // Batches are decoded while those before them are committed.
-  for (v1::AppendPatternsRequest request; !broken && stream->Read(&request);) {
+  for (grpc::ByteBuffer bytes; !broken && stream->Read(&bytes);) {
     auto answer = std::make_unique<AppendAnswer>(stream, &broken);
-    answer->Begin(request, &target);
+    answer->Begin(std::move(bytes), &message, &target);
     answers.Push(std::move(answer));
   }
   return grpc::Status::OK;

@@ -9,11 +9,11 @@ namespace backprop::server {
 // Thread-safe. `context` outlives it.
 class PatternServiceImpl final : public v1::PatternService::Service {
  public:
-  using AppendStream = grpc::ServerReaderWriter<v1::AppendPatternsResponse, v1::AppendPatternsRequest>;
+  // Of AppendPatternsRequests as they were received.
+  using AppendStream = grpc::ServerReaderWriter<v1::AppendPatternsResponse, grpc::ByteBuffer>;
 
-  explicit PatternServiceImpl(const ServiceContext& context) : context_(context) {}
+  explicit PatternServiceImpl(const ServiceContext& context);
 
-  grpc::Status AppendPatterns(grpc::ServerContext*, AppendStream* stream) override;
   grpc::Status GetPatternSet(grpc::ServerContext*, const v1::GetPatternSetRequest*, v1::PatternSet*) override;
   grpc::Status ListPatternSets(grpc::ServerContext*, const v1::ListPatternSetsRequest*,
                                v1::ListPatternSetsResponse*) override;
@@ -23,6 +23,9 @@ class PatternServiceImpl final : public v1::PatternService::Service {
                             grpc::ServerWriter<v1::ReadPatternsResponse>* writer) override;
 
  private:
+  // AppendPatterns.
+  grpc::Status Append(grpc::ServerContext*, AppendStream* stream);
+
   const ServiceContext& context_;
 };
 

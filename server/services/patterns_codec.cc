@@ -17,86 +17,175 @@ namespace {
 // Targets of a pattern of multiway classification may miss 1 by so much: what float rounding of 100,000 terms costs.
 constexpr double kTargetSumTolerance = 1e-3;
 
+// Where decoded patterns go.
 template <typename Scalar>
-Matrix<Scalar> DecodeClasses(const v1::Patterns& wire, const NetworkSpec& spec, int64_t count, const std::string& field,
-                             Violations* violations) {
+using Rooms = std::vector<PatternRoom<Scalar>>;
+
+template <typename Scalar>
+void DecodeClasses(const v1::Patterns& wire, const NetworkSpec& spec, const Rooms<Scalar>& rooms) {
+  const int64_t units = spec.output_unit_count();
+  const int32_t* target = wire.target_classes().data();
+  for (const PatternRoom<Scalar>& room : rooms) {
+    std::fill_n(room.targets, units * room.count, Scalar(0));
+    for (int64_t t = 0; t < room.count; ++t) room.targets[t * units + *target++] = 1;
+  }
+}
+
+bool CheckClasses(const v1::Patterns& wire, const NetworkSpec& spec, int64_t count, const std::string& field,
+                  Violations* violations) {
   if (spec.task() != Task::kMultiwayClassification) {
     violations->Add(field, "is for multiway classification; give targets");
-    return {};
+    return false;
   }
   if (wire.target_classes_size() != count) {
     violations->Add(field, absl::StrCat("must have one class for each of the ", count, " patterns, but has ",
                                         wire.target_classes_size()));
-    return {};
+    return false;
   }
-  Matrix<Scalar> targets = Matrix<Scalar>::Zero(spec.output_unit_count(), count);
   for (int t = 0; t < wire.target_classes_size(); ++t) {
     const int target = wire.target_classes(t);
-    if (target < 0 || target >= spec.output_unit_count()) {
-      violations->Add(absl::StrCat(field, "[", t, "]"), absl::StrCat("must be from 0 to ", spec.output_unit_count() - 1,
-                                                                     ", but is ", target, " in row ", t));
-      return {};
-    }
-    targets(target, t) = 1;
+    if (target >= 0 && target < spec.output_unit_count()) continue;
+    violations->Add(absl::StrCat(field, "[", t, "]"), absl::StrCat("must be from 0 to ", spec.output_unit_count() - 1,
+                                                                   ", but is ", target, " in row ", t));
+    return false;
   }
-  return targets;
+  return true;
 }
 
-// Whether targets lie in the task's range; the first row in which they do not is a violation.
+// Whether targets lie in the task's range; the first row in which they do not is a violation. `row` is that of the
+// first of them.
 template <typename Scalar>
-void CheckTargetRange(const Matrix<Scalar>& targets, Task task, const std::string& field, Violations* violations) {
-  if (task == Task::kRegression) return;
+bool CheckTargetRange(const Eigen::Map<Matrix<Scalar>>& targets, int64_t row, Task task, const std::string& field,
+                      Violations* violations) {
+  if (task == Task::kRegression) return true;
   for (Eigen::Index t = 0; t < targets.cols(); ++t) {
     for (Eigen::Index i = 0; i < targets.rows(); ++i) {
       if (targets(i, t) >= 0 && targets(i, t) <= 1) continue;
-      violations->Add(field, absl::StrCat("must be from 0 to 1 in a classification, but row ", t, ", column ", i,
+      violations->Add(field, absl::StrCat("must be from 0 to 1 in a classification, but row ", row + t, ", column ", i,
                                           " is ", targets(i, t)));
-      return;
+      return false;
     }
     const double sum = targets.col(t).template cast<double>().sum();
     if (task == Task::kMultiwayClassification && std::abs(sum - 1) > kTargetSumTolerance) {
-      violations->Add(field, absl::StrCat("must sum to 1 over the output units in multiway classification, but row ", t,
-                                          " sums to ", sum));
-      return;
+      violations->Add(field, absl::StrCat("must sum to 1 over the output units in multiway classification, but row ",
+                                          row + t, " sums to ", sum));
+      return false;
     }
   }
+  return true;
 }
 
-template <typename Scalar>
-Matrix<Scalar> DecodeTargets(const v1::Patterns& wire, const NetworkSpec& spec, int64_t count, const std::string& field,
-                             Violations* violations) {
+// Checks the kind, the number and the values of classes, and of a matrix of targets its shape.
+bool CheckTargets(const PatternsView& wire, const NetworkSpec& spec, int64_t count, const std::string& field,
+                  Violations* violations) {
   const std::string matrix_field = absl::StrCat(field, ".targets");
-  if (wire.has_targets() == (wire.target_classes_size() > 0)) {
-    violations->Add(matrix_field, wire.has_targets() ? "must not be given beside target_classes"
+  const bool has_classes = wire.rest->target_classes_size() > 0;
+  if (wire.rest->has_targets() == has_classes) {
+    violations->Add(matrix_field, has_classes ? "must not be given beside target_classes"
                                   : spec.task() == Task::kMultiwayClassification ? "must be given, or target_classes"
                                                                                  : "must be given");
-    return {};
+    return false;
   }
-  if (!wire.has_targets()) {
-    return DecodeClasses<Scalar>(wire, spec, count, absl::StrCat(field, ".target_classes"), violations);
+  if (has_classes) {
+    return CheckClasses(*wire.rest, spec, count, absl::StrCat(field, ".target_classes"), violations);
   }
   const MatrixShape shape{.row_count = count, .column_count = spec.output_unit_count()};
-  Matrix<Scalar> targets = DecodeMatrix<Scalar>(wire.targets(), shape, matrix_field, violations);
-  CheckTargetRange(targets, spec.task(), matrix_field, violations);
-  return targets;
+  return CheckMatrix(wire.targets, shape, matrix_field, violations);
 }
 
+// Of a matrix that was checked.
 template <typename Scalar>
-RowVector<Scalar> DecodeWeights(const v1::Patterns& wire, int64_t count, const std::string& field,
-                                Violations* violations) {
-  if (wire.pattern_weights_size() == 0) return RowVector<Scalar>::Ones(count);
+void DecodeInputs(const PatternsView& wire, const NetworkSpec& spec, const std::string& field,
+                  const Rooms<Scalar>& rooms, Violations* violations) {
+  ElementDecoder<Scalar> decoder(wire.inputs);
+  bool finite = true;
+  for (const PatternRoom<Scalar>& room : rooms) {
+    finite = decoder.Decode(room.inputs, room.count * spec.input_unit_count()) && finite;
+  }
+  if (!finite) AddNotFinite<Scalar>(wire.inputs, absl::StrCat(field, ".inputs"), violations);
+}
+
+// Of targets that were checked.
+template <typename Scalar>
+void DecodeTargets(const PatternsView& wire, const NetworkSpec& spec, const std::string& field,
+                   const Rooms<Scalar>& rooms, Violations* violations) {
+  if (!wire.rest->has_targets()) return DecodeClasses(*wire.rest, spec, rooms);
+  const std::string matrix_field = absl::StrCat(field, ".targets");
+  const int64_t units = spec.output_unit_count();
+  ElementDecoder<Scalar> decoder(wire.targets);
+  bool finite = true;
+  for (const PatternRoom<Scalar>& room : rooms) {
+    finite = decoder.Decode(room.targets, room.count * units) && finite;
+  }
+  if (!finite) return AddNotFinite<Scalar>(wire.targets, matrix_field, violations);
+  int64_t row = 0;
+  for (const PatternRoom<Scalar>& room : rooms) {
+    const Eigen::Map<Matrix<Scalar>> targets(room.targets, units, room.count);
+    if (!CheckTargetRange<Scalar>(targets, row, spec.task(), matrix_field, violations)) return;
+    row += room.count;
+  }
+}
+
+bool CheckWeights(const v1::Patterns& wire, int64_t count, const std::string& field, Violations* violations) {
+  if (wire.pattern_weights_size() == 0) return true;
   if (wire.pattern_weights_size() != count) {
     violations->Add(field, absl::StrCat("must be empty or one for each of the ", count, " patterns, but are ",
                                         wire.pattern_weights_size()));
-    return {};
+    return false;
   }
   for (int t = 0; t < wire.pattern_weights_size(); ++t) {
     if (std::isfinite(wire.pattern_weights(t)) && wire.pattern_weights(t) >= 0) continue;
     violations->Add(absl::StrCat(field, "[", t, "]"),
                     absl::StrCat("must be finite and 0 or more, but is ", wire.pattern_weights(t), " in row ", t));
-    return {};
+    return false;
   }
-  return Eigen::Map<const RowVector<float>>(wire.pattern_weights().data(), count).template cast<Scalar>();
+  return true;
+}
+
+template <typename Scalar>
+void DecodeWeights(const v1::Patterns& wire, const Rooms<Scalar>& rooms) {
+  const float* weight = wire.pattern_weights().data();
+  for (const PatternRoom<Scalar>& room : rooms) {
+    for (int64_t t = 0; t < room.count; ++t) room.weights[t] = wire.pattern_weights_size() == 0 ? 1 : *weight++;
+  }
+}
+
+// Makes room for `count` patterns in `patterns`.
+template <typename Scalar>
+Rooms<Scalar> RoomOf(Patterns<Scalar>* patterns, int64_t count, const NetworkSpec& spec, bool with_inputs,
+                     bool with_targets) {
+  if (with_inputs) patterns->inputs.resize(spec.input_unit_count(), count);
+  if (with_targets) patterns->targets.resize(spec.output_unit_count(), count);
+  patterns->weights.resize(count);
+  return {{patterns->inputs.data(), patterns->targets.data(), patterns->weights.data(), count}};
+}
+
+// Has `make_room` make room for the patterns of `wire`, once they are known to fit, and fills it.
+template <typename Scalar, typename MakeRoom>
+void Decode(const PatternsView& wire, const NetworkSpec& spec, Targets needed, const std::string& field,
+            Violations* violations, const MakeRoom& make_room) {
+  const MatrixShape shape{.max_row_count = kMaxPatternsPerBatch, .column_count = spec.input_unit_count()};
+  const std::string inputs_field = absl::StrCat(field, ".inputs");
+  if (!wire.rest->has_inputs()) {
+    violations->Add(inputs_field, absl::StrCat("must be given: [pattern x ", spec.input_unit_count(), "]"));
+    return;
+  }
+  const int64_t count = wire.inputs.row_count;
+  const int64_t unit_count = int64_t{spec.input_unit_count()} + spec.output_unit_count();
+  // More patterns than a batch may have are CheckMatrix's to refuse.
+  if (count <= kMaxPatternsPerBatch && !CheckDecodedBytes<Scalar>(count, unit_count, inputs_field, violations)) return;
+  const bool inputs_fit = CheckMatrix(wire.inputs, shape, inputs_field, violations);
+  if (count < 1 || count > kMaxPatternsPerBatch) return;
+  const bool targets_fit = needed == Targets::kIgnored || CheckTargets(wire, spec, count, field, violations);
+  const bool weights_fit = CheckWeights(*wire.rest, count, absl::StrCat(field, ".pattern_weights"), violations);
+  const bool all_fit = inputs_fit && targets_fit && weights_fit;
+  // What is refused is decoded nevertheless, where it can be, to find all that is wrong with it.
+  const bool with_targets = needed == Targets::kNeeded && targets_fit;
+  Patterns<Scalar> refused;
+  const Rooms<Scalar> rooms = all_fit ? make_room(count) : RoomOf(&refused, count, spec, inputs_fit, with_targets);
+  if (inputs_fit) DecodeInputs(wire, spec, field, rooms, violations);
+  if (with_targets) DecodeTargets(wire, spec, field, rooms, violations);
+  if (weights_fit) DecodeWeights(*wire.rest, rooms);
 }
 
 template <typename Element>
@@ -105,16 +194,11 @@ uint32_t Extend(uint32_t crc, const Element* elements, size_t bytes) {
   return bytes == 0 ? crc : libdeflate_crc32(crc, elements, bytes);
 }
 
-uint32_t Extend(uint32_t crc, const v1::Matrix& matrix) {
-  crc = Extend(crc, matrix.values().data(), matrix.values_size() * sizeof(float));
-  crc = Extend(crc, matrix.double_values().data(), matrix.double_values_size() * sizeof(double));
-  return Extend(crc, matrix.raw_values().data(), matrix.raw_values().size());
-}
-
-// Stands for parameters that were refused.
-template <typename Scalar>
-Parameters<Scalar> NoParameters() {
-  return Parameters<Scalar>(std::make_shared<const ParameterLayout>());
+uint32_t Extend(uint32_t crc, const MatrixView& matrix) {
+  for (const ElementBytes* elements : {&matrix.values, &matrix.double_values, &matrix.raw_values}) {
+    for (const std::string_view run : elements->runs()) crc = Extend(crc, run.data(), run.size());
+  }
+  return crc;
 }
 
 // True when every pattern's target is 1 for one class and 0 for the others.
@@ -137,25 +221,17 @@ template <typename Scalar>
 Patterns<Scalar> DecodePatterns(const v1::Patterns& wire, const NetworkSpec& spec, Targets targets,
                                 const std::string& field, Violations* violations) {
   Patterns<Scalar> patterns;
-  const MatrixShape shape{.max_row_count = kMaxPatternsPerBatch, .column_count = spec.input_unit_count()};
-  const std::string inputs_field = absl::StrCat(field, ".inputs");
-  if (!wire.has_inputs()) {
-    violations->Add(inputs_field, absl::StrCat("must be given: [pattern x ", spec.input_unit_count(), "]"));
-    return patterns;
-  }
-  const int64_t count = wire.inputs().row_count();
-  const int64_t unit_count = int64_t{spec.input_unit_count()} + spec.output_unit_count();
-  // More patterns than a batch may have are DecodeMatrix's to refuse.
-  if (count <= kMaxPatternsPerBatch && !CheckDecodedBytes<Scalar>(count, unit_count, inputs_field, violations)) {
-    return patterns;
-  }
-  patterns.inputs = DecodeMatrix<Scalar>(wire.inputs(), shape, inputs_field, violations);
-  if (count < 1 || count > kMaxPatternsPerBatch) return patterns;
-  if (targets == Targets::kNeeded) {
-    patterns.targets = DecodeTargets<Scalar>(wire, spec, count, field, violations);
-  }
-  patterns.weights = DecodeWeights<Scalar>(wire, count, absl::StrCat(field, ".pattern_weights"), violations);
+  Decode<Scalar>(PatternsView(wire), spec, targets, field, violations, [&](int64_t count) {
+    return RoomOf(&patterns, count, spec, /*with_inputs=*/true, /*with_targets=*/targets == Targets::kNeeded);
+  });
   return patterns;
+}
+
+template <typename Scalar>
+void DecodePatternsInto(PatternSequence<Scalar>* patterns, const PatternsView& wire, const NetworkSpec& spec,
+                        const std::string& field, Violations* violations) {
+  Decode<Scalar>(wire, spec, Targets::kNeeded, field, violations,
+                 [patterns](int64_t count) { return patterns->Extend(count); });
 }
 
 template <typename Scalar>
@@ -174,74 +250,25 @@ void EncodePatterns(const Patterns<Scalar>& patterns, const NetworkSpec& spec, v
   for (const Scalar weight : patterns.weights) wire->add_pattern_weights(static_cast<float>(weight));
 }
 
-int64_t ChecksumOf(const v1::Patterns& wire) {
-  uint32_t crc = Extend(0, wire.inputs());
-  crc = Extend(crc, wire.targets());
-  crc = Extend(crc, wire.target_classes().data(), wire.target_classes_size() * sizeof(int32_t));
-  crc = Extend(crc, wire.pattern_weights().data(), wire.pattern_weights_size() * sizeof(float));
+int64_t ChecksumOf(const PatternsView& wire) {
+  uint32_t crc = Extend(0, wire.inputs);
+  crc = Extend(crc, wire.targets);
+  crc = Extend(crc, wire.rest->target_classes().data(), wire.rest->target_classes_size() * sizeof(int32_t));
+  crc = Extend(crc, wire.rest->pattern_weights().data(), wire.rest->pattern_weights_size() * sizeof(float));
   return int64_t{crc};
-}
-
-template <typename Scalar>
-Parameters<Scalar> DecodeParameters(const v1::Parameters& wire, const NetworkSpec& spec, const std::string& field,
-                                    Violations* violations) {
-  if (wire.layers_size() != spec.layer_count()) {
-    violations->Add(absl::StrCat(field, ".layers"),
-                    absl::StrCat("must be ", spec.layer_count(),
-                                 ", hidden layers first and then the output layer, but are ", wire.layers_size()));
-    return NoParameters<Scalar>();
-  }
-  std::vector<Matrix<Scalar>> weights, biases;
-  bool good = true;
-  for (int i = 0; i < spec.layer_count(); ++i) {
-    const std::string layer_field = absl::StrCat(field, ".layers[", i, "]");
-    const LayerShape& shape = spec.layout()->layers[i];
-    weights.push_back(DecodeMatrix<Scalar>(wire.layers(i).weights(),
-                                           {.row_count = shape.unit_count, .column_count = shape.input_count},
-                                           absl::StrCat(layer_field, ".weights"), violations));
-    biases.push_back(DecodeMatrix<Scalar>(wire.layers(i).biases(), {.row_count = shape.unit_count, .column_count = 1},
-                                          absl::StrCat(layer_field, ".biases"), violations));
-    good = good && weights.back().size() > 0 && biases.back().size() > 0;
-  }
-  // Nothing is allocated for a network of millions of parameters before as many numbers have come.
-  if (!good) return NoParameters<Scalar>();
-  Parameters<Scalar> parameters(spec.layout());
-  for (int layer = 1; layer <= spec.layer_count(); ++layer) {
-    parameters.weights(layer) = weights[layer - 1].transpose();
-    parameters.biases(layer) = biases[layer - 1].transpose();
-  }
-  return parameters;
-}
-
-template <typename Scalar>
-void EncodeLayerParameters(const Parameters<Scalar>& parameters, int layer, v1::LayerParameters* wire) {
-  const LayerShape& shape = parameters.shape(layer);
-  EncodeMatrix(parameters.weights(layer).data(), shape.unit_count, shape.input_count, wire->mutable_weights());
-  EncodeMatrix(parameters.biases(layer).data(), shape.unit_count, 1, wire->mutable_biases());
-}
-
-template <typename Scalar>
-void EncodeParameters(const Parameters<Scalar>& parameters, int64_t model_version, v1::Parameters* wire) {
-  for (int layer = 1; layer <= parameters.layer_count(); ++layer) {
-    EncodeLayerParameters(parameters, layer, wire->add_layers());
-  }
-  wire->set_model_version(model_version);
 }
 
 template absl::Status ChargeForPatterns<float>(int64_t, const NetworkSpec&, MemoryCharge*);
 template absl::Status ChargeForPatterns<double>(int64_t, const NetworkSpec&, MemoryCharge*);
 template Patterns<float> DecodePatterns(const v1::Patterns&, const NetworkSpec&, Targets, const std::string&,
                                         Violations*);
+template void DecodePatternsInto(PatternSequence<float>*, const PatternsView&, const NetworkSpec&, const std::string&,
+                                 Violations*);
 template void EncodePatterns(const Patterns<float>&, const NetworkSpec&, v1::Patterns*);
-template Parameters<float> DecodeParameters(const v1::Parameters&, const NetworkSpec&, const std::string&, Violations*);
-template void EncodeLayerParameters(const Parameters<float>&, int, v1::LayerParameters*);
-template void EncodeParameters(const Parameters<float>&, int64_t, v1::Parameters*);
 template Patterns<double> DecodePatterns(const v1::Patterns&, const NetworkSpec&, Targets, const std::string&,
                                          Violations*);
+template void DecodePatternsInto(PatternSequence<double>*, const PatternsView&, const NetworkSpec&, const std::string&,
+                                 Violations*);
 template void EncodePatterns(const Patterns<double>&, const NetworkSpec&, v1::Patterns*);
-template Parameters<double> DecodeParameters(const v1::Parameters&, const NetworkSpec&, const std::string&,
-                                             Violations*);
-template void EncodeLayerParameters(const Parameters<double>&, int, v1::LayerParameters*);
-template void EncodeParameters(const Parameters<double>&, int64_t, v1::Parameters*);
 
 }  // namespace backprop::server

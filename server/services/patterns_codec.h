@@ -1,15 +1,15 @@
-// Patterns and parameters of the wire from and to those of the core.
+// Patterns of the wire from and to those of the core.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-#include "backprop/v1/parameters.pb.h"
 #include "backprop/v1/patterns.pb.h"
 #include "core/error.h"
 #include "core/network_spec.h"
-#include "core/parameters.h"
+#include "core/pattern_sequence.h"
 #include "core/patterns.h"
+#include "server/services/matrix_view.h"
 #include "server/sessions/memory_budget.h"
 
 namespace backprop::server {
@@ -27,24 +27,16 @@ template <typename Scalar>
 Patterns<Scalar> DecodePatterns(const v1::Patterns& wire, const NetworkSpec& spec, Targets targets,
                                 const std::string& field, Violations* violations);
 
+// The same, with targets, to the end of `patterns`.
+template <typename Scalar>
+void DecodePatternsInto(PatternSequence<Scalar>* patterns, const PatternsView& wire, const NetworkSpec& spec,
+                        const std::string& field, Violations* violations);
+
 // Targets of multiway classification become target_classes where each of them is a class.
 template <typename Scalar>
 void EncodePatterns(const Patterns<Scalar>& patterns, const NetworkSpec& spec, v1::Patterns* wire);
 
 // CRC-32 of the elements of `wire` as pattern_service.proto defines it.
-int64_t ChecksumOf(const v1::Patterns& wire);
-
-// Parameters of `spec`'s shape; violations name the layer, such as `parameters.layers[1].weights`. Without parameters
-// in case of any.
-template <typename Scalar>
-Parameters<Scalar> DecodeParameters(const v1::Parameters& wire, const NetworkSpec& spec, const std::string& field,
-                                    Violations* violations);
-
-// The parameters into `layer`, 1 to layer_count().
-template <typename Scalar>
-void EncodeLayerParameters(const Parameters<Scalar>& parameters, int layer, v1::LayerParameters* wire);
-
-template <typename Scalar>
-void EncodeParameters(const Parameters<Scalar>& parameters, int64_t model_version, v1::Parameters* wire);
+int64_t ChecksumOf(const PatternsView& wire);
 
 }  // namespace backprop::server

@@ -8,6 +8,7 @@
 #include "server/services/limits.h"
 #include "server/services/matrix_codec.h"
 #include "server/services/prediction_uncertainty.h"
+#include "server/services/received_message.h"
 
 namespace backprop::server {
 namespace {
@@ -102,6 +103,13 @@ absl::Status Answer(const ServiceContext& context, const std::string& session_na
 
 }  // namespace
 
+PredictionServiceImpl::PredictionServiceImpl(const ServiceContext& context) : context_(context) {
+  MarkMethodStreamed(
+      MethodIndex("backprop.v1.PredictionService.PredictStream"),
+      new grpc::internal::BidiStreamingHandler<PredictionServiceImpl, grpc::ByteBuffer, v1::PredictResponse>(
+          &PredictionServiceImpl::PredictEach, this));
+}
+
 grpc::Status PredictionServiceImpl::Predict(grpc::ServerContext* call, const v1::PredictRequest* request,
                                             v1::PredictResponse* response) {
   StreamSlots::Slot slot;
@@ -113,12 +121,13 @@ grpc::Status PredictionServiceImpl::Predict(grpc::ServerContext* call, const v1:
   return ToGrpcStatus(Answer(context_, request->session(), *request, StopWhenCancelled(call), response));
 }
 
-grpc::Status PredictionServiceImpl::PredictStream(grpc::ServerContext* call, Stream* stream) {
+grpc::Status PredictionServiceImpl::PredictEach(grpc::ServerContext* call, Stream* stream) {
   const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   std::string session;
   v1::PredictStreamRequest request;
-  while (stream->Read(&request)) {
+  for (absl::Status decoded; ReadMessage(stream, &request, &decoded);) {
+    if (!decoded.ok()) return ToGrpcStatus(decoded);
     if (!request.session().empty()) session = request.session();
     v1::PredictResponse response;
     if (absl::Status status = Answer(context_, session, request, StopWhenCancelled(call), &response); !status.ok()) {

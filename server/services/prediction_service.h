@@ -9,14 +9,17 @@ namespace backprop::server {
 // Thread-safe. `context` outlives it.
 class PredictionServiceImpl final : public v1::PredictionService::Service {
  public:
-  using Stream = grpc::ServerReaderWriter<v1::PredictResponse, v1::PredictStreamRequest>;
+  // Of PredictStreamRequests as they were received.
+  using Stream = grpc::ServerReaderWriter<v1::PredictResponse, grpc::ByteBuffer>;
 
-  explicit PredictionServiceImpl(const ServiceContext& context) : context_(context) {}
+  explicit PredictionServiceImpl(const ServiceContext& context);
 
   grpc::Status Predict(grpc::ServerContext*, const v1::PredictRequest*, v1::PredictResponse*) override;
-  grpc::Status PredictStream(grpc::ServerContext*, Stream* stream) override;
 
  private:
+  // PredictStream.
+  grpc::Status PredictEach(grpc::ServerContext*, Stream* stream);
+
   const ServiceContext& context_;
 };
 

@@ -10,7 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "server/services/paging.h"
-#include "server/services/patterns_codec.h"
+#include "server/services/parameters_codec.h"
 #include "server/services/session_codec.h"
 
 namespace backprop::server {

@@ -11,7 +11,7 @@ namespace backprop::server {
 // Thread-safe. `context` outlives it.
 class SessionServiceImpl final : public v1::SessionService::Service {
  public:
-  explicit SessionServiceImpl(const ServiceContext& context) : context_(context) {}
+  explicit SessionServiceImpl(const ServiceContext& context);
 
   grpc::Status CreateSession(grpc::ServerContext*, const v1::CreateSessionRequest*, v1::Session*) override;
   grpc::Status GetSession(grpc::ServerContext*, const v1::GetSessionRequest*, v1::Session*) override;
@@ -24,13 +24,15 @@ class SessionServiceImpl final : public v1::SessionService::Service {
   grpc::Status FitScaling(grpc::ServerContext*, const v1::FitScalingRequest*, v1::Session*) override;
   grpc::Status ExportSession(grpc::ServerContext*, const v1::ExportSessionRequest*,
                              grpc::ServerWriter<v1::ExportSessionResponse>*) override;
-  grpc::Status ImportSession(grpc::ServerContext*, grpc::ServerReader<v1::ImportSessionRequest>*,
-                             v1::Session*) override;
 
  private:
+  // Of ImportSessionRequests as they were received.
+  using ImportReader = grpc::ServerReader<grpc::ByteBuffer>;
+
   absl::Status Create(const v1::CreateSessionRequest& request, const ChangeRequest& change);
-  absl::Status Import(grpc::ServerContext* call, grpc::ServerReader<v1::ImportSessionRequest>* reader,
-                      v1::Session* response);
+  // ImportSession.
+  grpc::Status ImportStream(grpc::ServerContext* call, ImportReader* reader, v1::Session* response);
+  absl::Status Import(grpc::ServerContext* call, ImportReader* reader, v1::Session* response);
   absl::Status List(const v1::ListSessionsRequest& request, v1::ListSessionsResponse* response);
 
   const ServiceContext& context_;

@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/error.h"
 #include "server/services/limits.h"
+#include "server/services/received_message.h"
 #include "server/services/session_codec.h"
 #include "server/services/session_service.h"
 
@@ -16,6 +17,12 @@ absl::Status FileTooLarge(int64_t most) {
 }
 
 }  // namespace
+
+SessionServiceImpl::SessionServiceImpl(const ServiceContext& context) : context_(context) {
+  MarkMethodStreamed(MethodIndex("backprop.v1.SessionService.ImportSession"),
+                     new grpc::internal::ClientStreamingHandler<SessionServiceImpl, grpc::ByteBuffer, v1::Session>(
+                         &SessionServiceImpl::ImportStream, this));
+}
 
 grpc::Status SessionServiceImpl::ExportSession(grpc::ServerContext* call, const v1::ExportSessionRequest* request,
                                                grpc::ServerWriter<v1::ExportSessionResponse>* writer) {
@@ -37,11 +44,12 @@ grpc::Status SessionServiceImpl::ExportSession(grpc::ServerContext* call, const 
   }
 }
 
-absl::Status SessionServiceImpl::Import(grpc::ServerContext* call, grpc::ServerReader<v1::ImportSessionRequest>* reader,
-                                        v1::Session* response) {
+absl::Status SessionServiceImpl::Import(grpc::ServerContext* call, ImportReader* reader, v1::Session* response) {
   if (absl::Status status = CheckServing(context_); !status.ok()) return status;
   v1::ImportSessionRequest request;
-  if (!reader->Read(&request)) return InvalidField("session_id", "must be given, in a first message");
+  absl::Status decoded;
+  if (!ReadMessage(reader, &request, &decoded)) return InvalidField("session_id", "must be given, in a first message");
+  if (!decoded.ok()) return decoded;
   const std::string id = request.session_id();
   if (absl::Status status = ValidateId(id, "session_id"); !status.ok()) return status;
   const absl::StatusOr<std::unique_ptr<TransferFile>> file = context_.registry->NewTransfer();
@@ -52,16 +60,15 @@ absl::Status SessionServiceImpl::Import(grpc::ServerContext* call, grpc::ServerR
     bytes += std::ssize(request.data());
     if (bytes > most) return FileTooLarge(most);
     if (absl::Status status = (*file)->Append(request.data()); !status.ok()) return status;
-  } while (reader->Read(&request));
+  } while (ReadMessage(reader, &request, &decoded) && decoded.ok());
+  if (!decoded.ok()) return decoded;
   if (call->IsCancelled()) return CallerGone();  // There may have been more to come.
   const absl::StatusOr<AnySession> session = context_.registry->Import(**file, id);
   if (session.ok()) *response = EncodeSession(*session);
   return session.status();
 }
 
-grpc::Status SessionServiceImpl::ImportSession(grpc::ServerContext* call,
-                                               grpc::ServerReader<v1::ImportSessionRequest>* reader,
-                                               v1::Session* response) {
+grpc::Status SessionServiceImpl::ImportStream(grpc::ServerContext* call, ImportReader* reader, v1::Session* response) {
   const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   return ToGrpcStatus(Import(call, reader, response));

@@ -3,8 +3,11 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 
 #include "core/error.h"
+#include "core/pattern_sequence.h"
 #include "server/services/patterns_codec.h"
 #include "server/services/service_context.h"
 #include "server/sessions/session_registry.h"
@@ -16,33 +19,26 @@ class StreamTarget {
  public:
   explicit StreamTarget(const ServiceContext& context) : context_(context) {}
 
-  // Takes over the session and the set that `request` names, and finds the session. Whatever else is wrong, the answer
-  // says where the set ends.
+  // Takes over the session and the set that `request` names, and finds the session. Adds to `violations` what is wrong
+  // with the request. Whatever that is, the answer says where the set ends.
   template <typename Request, typename Response>
-  absl::StatusOr<AnySession> Find(const Request& request, Response* response) {
-    Violations violations;
+  absl::StatusOr<AnySession> Find(const Request& request, Response* response, Violations violations = {}) {
     if (!IsAsBefore(request)) {
       found_.reset();
+      tail_ = {};
       if (!request.session().empty()) session_ = request.session();
       if (!request.pattern_set().empty()) pattern_set_ = request.pattern_set();
-      violations.AddAll("", ParseSessionName(session_, "session").status());
-      violations.AddAll("", ValidateId(pattern_set_, "pattern_set"));
-      if (violations.empty()) {
+      Violations names;
+      names.AddAll("", ParseSessionName(session_, "session").status());
+      names.AddAll("", ValidateId(pattern_set_, "pattern_set"));
+      if (names.empty()) {
         absl::StatusOr<AnySession> session = FindSession(context_, session_, "session");
         if (!session.ok()) return session;
         found_ = *std::move(session);
       }
+      violations.AddAll("", names.ToStatus());
     }
-    if (found_) {
-      std::visit(
-          [&](const auto& typed) {
-            response->set_next_offset(typed->pattern_sets().NextOffset(pattern_set_));
-            if constexpr (requires { response->model_version(); }) {
-              response->set_model_version(typed->model_versions().Latest()->model_version);
-            }
-          },
-          *found_);
-    }
+    Describe(response);
     if (absl::Status status = CheckServing(context_); !status.ok()) return status;
     if (request.has_offset() && request.offset() < 0) {
       violations.Add("offset", absl::StrCat("must be 0 or more, but is ", request.offset()));
@@ -50,6 +46,41 @@ class StreamTarget {
     if (!request.has_patterns()) violations.Add("patterns", "must be given");
     if (!violations.empty()) return violations.ToStatus();
     return *found_;
+  }
+
+  // Says in `response` where the set that was found last stands.
+  template <typename Response>
+  void Describe(Response* response) const {
+    if (!found_) return;
+    std::visit(
+        [&](const auto& typed) {
+          response->set_next_offset(typed->pattern_sets().NextOffset(pattern_set_));
+          if constexpr (requires { response->model_version(); }) {
+            response->set_model_version(typed->model_versions().Latest()->model_version);
+          }
+        },
+        *found_);
+  }
+
+  // What a batch for the session that was found is to be appended to, so that it stands where its set can share it
+  // unless others append to that: behind the last batch, or at the set's end.
+  template <typename Scalar>
+  PatternSequence<Scalar> TailFor(const Session<Scalar>& session, std::optional<int64_t> offset) {
+    auto* tail = std::get_if<PatternSequence<Scalar>>(&tail_);
+    if (tail == nullptr || (offset && *offset != tail_offset_)) {
+      tail_offset_ = session.pattern_sets().NextOffset(pattern_set_);
+      tail = &tail_.template emplace<PatternSequence<Scalar>>(session.pattern_sets().Tail(pattern_set_));
+    }
+    if (!offset || *offset == tail_offset_) return *tail;
+    // A repeat, or beyond the end: the room behind the set is for others.
+    return PatternSequence<Scalar>(tail->input_count(), tail->target_count());
+  }
+  // After `batch` was appended to what TailFor gave.
+  template <typename Scalar>
+  void MoveTail(const PatternSequence<Scalar>& batch, std::optional<int64_t> offset) {
+    if (offset && *offset != tail_offset_) return;
+    tail_offset_ += batch.count();
+    tail_ = batch.Tail();
   }
 
   const std::string& pattern_set() const { return pattern_set_; }
@@ -74,6 +105,8 @@ class StreamTarget {
   std::string session_;
   std::string pattern_set_;
   std::optional<AnySession> found_;
+  std::variant<std::monostate, PatternSequence<float>, PatternSequence<double>> tail_;
+  int64_t tail_offset_ = 0;  // In its set, if all batches under way are stored.
 };
 
 }  // namespace backprop::server

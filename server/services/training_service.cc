@@ -7,7 +7,9 @@
 
 #include "server/services/matrix_codec.h"
 #include "server/services/paging.h"
+#include "server/services/parameters_codec.h"
 #include "server/services/patterns_codec.h"
+#include "server/services/received_message.h"
 #include "server/services/stream_target.h"
 #include "server/services/training_codec.h"
 
@@ -50,10 +52,10 @@ bool HasNoPatterns(const AnySession& session, const absl::Status& refusal) {
          std::visit([](const auto& typed) { return typed->pattern_sets().List().empty(); }, session);
 }
 
-// Learns from one message, and fills all but the status of its answer.
+// Learns from one message, unless something is wrong with it `already`, and fills all but the status of its answer.
 absl::Status Learn(const v1::TrainOnlineRequest& request, const TrainingOptions& options, const StopCheck& given_up,
-                   StreamTarget* target, v1::TrainOnlineResponse* response) {
-  const absl::StatusOr<AnySession> found = target->Find(request, response);
+                   Violations already, StreamTarget* target, v1::TrainOnlineResponse* response) {
+  const absl::StatusOr<AnySession> found = target->Find(request, response, std::move(already));
   if (!found.ok()) return found.status();
   return std::visit(
       [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
@@ -79,6 +81,13 @@ absl::Status Learn(const v1::TrainOnlineRequest& request, const TrainingOptions&
 }
 
 }  // namespace
+
+TrainingServiceImpl::TrainingServiceImpl(const ServiceContext& context) : context_(context) {
+  MarkMethodStreamed(
+      MethodIndex("backprop.v1.TrainingService.TrainOnline"),
+      new grpc::internal::BidiStreamingHandler<TrainingServiceImpl, grpc::ByteBuffer, v1::TrainOnlineResponse>(
+          &TrainingServiceImpl::LearnOnline, this));
+}
 
 absl::StatusOr<std::string> TrainingServiceImpl::Start(const grpc::ServerContext* call,
                                                        const v1::RunEpochsRequest& request) {
@@ -215,26 +224,29 @@ grpc::Status TrainingServiceImpl::CancelTrainingRun(grpc::ServerContext* call,
   });
 }
 
-grpc::Status TrainingServiceImpl::TrainOnline(grpc::ServerContext* call, OnlineStream* stream) {
+grpc::Status TrainingServiceImpl::LearnOnline(grpc::ServerContext* call, OnlineStream* stream) {
   const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   StreamTarget target(context_);
   TrainingOptions options;
   v1::TrainOnlineRequest request;
-  for (bool first = true; stream->Read(&request); first = false) {
+  absl::Status status;
+  for (bool first = true; ReadMessage(stream, &request, &status); first = false) {
     v1::TrainOnlineResponse response;
-    absl::Status status;
-    if (request.has_options()) {
-      Violations violations;
+    Violations violations;
+    if (status.ok() && request.has_options()) {
       const TrainingOptions decoded = DecodeOnlineOptions(request.options(), "options", &violations);
       if (!first) violations.Add("options", "must come in the stream's first message only");
-      status = violations.ToStatus();
-      // Bad options end the stream: going on without them would train otherwise than asked.
-      if (first && !status.ok()) return ToGrpcStatus(status);
-      if (status.ok()) options = decoded;
+      if (violations.empty()) options = decoded;
     }
+    // Options that cannot be taken end the stream: going on without them would train otherwise than asked.
+    if (first && !status.ok()) return ToGrpcStatus(status);
+    if (first && !violations.empty()) return ToGrpcStatus(violations.ToStatus());
     if (status.ok()) {
-      status = Guarded([&] { return Learn(request, options, StopWhenCancelled(call), &target, &response); });
+      status = Guarded(
+          [&] { return Learn(request, options, StopWhenCancelled(call), std::move(violations), &target, &response); });
+    } else {
+      target.Describe(&response);
     }
     *response.mutable_status() = ToRpcStatus(status);
     if (!stream->Write(response)) break;

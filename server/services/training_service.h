@@ -10,9 +10,10 @@ namespace backprop::server {
 class TrainingServiceImpl final : public v1::TrainingService::Service {
  public:
   using ReportWriter = grpc::ServerWriter<v1::EpochReport>;
-  using OnlineStream = grpc::ServerReaderWriter<v1::TrainOnlineResponse, v1::TrainOnlineRequest>;
+  // Of TrainOnlineRequests as they were received.
+  using OnlineStream = grpc::ServerReaderWriter<v1::TrainOnlineResponse, grpc::ByteBuffer>;
 
-  explicit TrainingServiceImpl(const ServiceContext& context) : context_(context) {}
+  explicit TrainingServiceImpl(const ServiceContext& context);
 
   grpc::Status RunEpochs(grpc::ServerContext*, const v1::RunEpochsRequest*, ReportWriter*) override;
   grpc::Status WatchTrainingRun(grpc::ServerContext*, const v1::WatchTrainingRunRequest*, ReportWriter*) override;
@@ -20,11 +21,12 @@ class TrainingServiceImpl final : public v1::TrainingService::Service {
   grpc::Status ListTrainingRuns(grpc::ServerContext*, const v1::ListTrainingRunsRequest*,
                                 v1::ListTrainingRunsResponse*) override;
   grpc::Status CancelTrainingRun(grpc::ServerContext*, const v1::CancelTrainingRunRequest*, v1::TrainingRun*) override;
-  grpc::Status TrainOnline(grpc::ServerContext*, OnlineStream* stream) override;
   grpc::Status ApplyGradient(grpc::ServerContext*, const v1::ApplyGradientRequest*,
                              v1::ApplyGradientResponse*) override;
 
  private:
+  // TrainOnline.
+  grpc::Status LearnOnline(grpc::ServerContext*, OnlineStream* stream);
   // The name of the run that `request` starts, or started when its request_id was used first.
   absl::StatusOr<std::string> Start(const grpc::ServerContext* call, const v1::RunEpochsRequest& request);
   // Sends the reports of run `name` after `after_epoch` until its end.

@@ -9,9 +9,9 @@ namespace backprop::server {
 namespace {
 
 // The rule for an offset below the end: the same patterns are there already, or others are.
-template <typename Scalar>
-absl::Status CheckRepeat(const PatternSequence<Scalar>& stored, int64_t offset, const Patterns<Scalar>& patterns) {
-  if (offset + patterns.count() <= stored.count() && stored.Slice(offset, patterns.count()) == patterns) {
+template <typename Scalar, typename Batch>
+absl::Status CheckRepeat(const PatternSequence<Scalar>& stored, int64_t offset, const Batch& patterns) {
+  if (stored.HasAt(offset, patterns)) {
     return Error(absl::StatusCode::kAlreadyExists, "PATTERNS_ALREADY_STORED",
                  absl::StrCat("these ", patterns.count(), " patterns are stored at offset ", offset, " already"));
   }
@@ -80,9 +80,9 @@ int64_t PatternSets<Scalar>::NextOffset(const std::string& id) const {
 }
 
 template <typename Scalar>
-absl::Status PatternSets<Scalar>::Check(const std::string& id, std::optional<int64_t> offset,
-                                        const Patterns<Scalar>& patterns, MemoryCharge* charge,
-                                        int64_t staged_count) const {
+template <typename Batch>
+absl::Status PatternSets<Scalar>::Check(const std::string& id, std::optional<int64_t> offset, const Batch& patterns,
+                                        MemoryCharge* charge, int64_t staged_count) const {
   int64_t next_offset = 0;
   std::optional<PatternSequence<Scalar>> stored;  // Copied for a repeated batch only: comparing it may take long.
   {
@@ -110,8 +110,15 @@ absl::Status PatternSets<Scalar>::Check(const std::string& id, std::optional<int
 }
 
 template <typename Scalar>
-void PatternSets<Scalar>::Append(const std::string& id, int64_t key, const Patterns<Scalar>& patterns,
-                                 MemoryCharge charge) {
+PatternSequence<Scalar> PatternSets<Scalar>::Tail(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = sets_.find(id);
+  return found == sets_.end() ? PatternSequence<Scalar>(input_count_, target_count_) : found->second.patterns.Tail();
+}
+
+template <typename Scalar>
+void PatternSets<Scalar>::Append(const std::string& id, int64_t key, const PatternSequence<Scalar>& patterns,
+                                 std::chrono::system_clock::time_point time, MemoryCharge charge) {
   const std::lock_guard lock(mutex_);
   auto found = sets_.find(id);
   if (found == sets_.end()) {
@@ -121,7 +128,7 @@ void PatternSets<Scalar>::Append(const std::string& id, int64_t key, const Patte
     found->second.charge->Absorb(std::move(charge));
   }
   found->second.patterns.Append(patterns);
-  found->second.update_time = std::chrono::system_clock::now();
+  found->second.update_time = time;
 }
 
 template <typename Scalar>
@@ -159,5 +166,13 @@ void PatternSets<Scalar>::TakeFrom(PatternSets* other) {
 
 template class PatternSets<float>;
 template class PatternSets<double>;
+template absl::Status PatternSets<float>::Check(const std::string&, std::optional<int64_t>, const Patterns<float>&,
+                                                MemoryCharge*, int64_t) const;
+template absl::Status PatternSets<float>::Check(const std::string&, std::optional<int64_t>,
+                                                const PatternSequence<float>&, MemoryCharge*, int64_t) const;
+template absl::Status PatternSets<double>::Check(const std::string&, std::optional<int64_t>, const Patterns<double>&,
+                                                 MemoryCharge*, int64_t) const;
+template absl::Status PatternSets<double>::Check(const std::string&, std::optional<int64_t>,
+                                                 const PatternSequence<double>&, MemoryCharge*, int64_t) const;
 
 }  // namespace backprop::server

@@ -49,10 +49,15 @@ class PatternSets {
   // OUT_OF_RANGE by the rules of AppendPatterns; RESOURCE_EXHAUSTED over the number of sets or patterns. On OK the
   // memory is reserved in `charge`.
   // `staged_count` patterns are about to be appended to the set before these.
-  absl::Status Check(const std::string& id, std::optional<int64_t> offset, const Patterns<Scalar>& patterns,
-                     MemoryCharge* charge, int64_t staged_count = 0) const;
-  // Appends what Check allowed, and takes over its charge. `key` is that of the set, or a new one's.
-  void Append(const std::string& id, int64_t key, const Patterns<Scalar>& patterns, MemoryCharge charge);
+  // Batch is Patterns or PatternSequence.
+  template <typename Batch>
+  absl::Status Check(const std::string& id, std::optional<int64_t> offset, const Batch& patterns, MemoryCharge* charge,
+                     int64_t staged_count = 0) const;
+  // The tail of a set, or of none, for a batch that Append is to take over.
+  PatternSequence<Scalar> Tail(const std::string& id) const;
+  // Appends what Check allowed at `time`, and takes over its charge. `key` is that of the set, or a new one's.
+  void Append(const std::string& id, int64_t key, const PatternSequence<Scalar>& patterns,
+              std::chrono::system_clock::time_point time, MemoryCharge charge);
   // NOT_FOUND, reason PATTERN_SET_NOT_FOUND.
   absl::Status Delete(const std::string& id);
   // Enters a set as a store kept it, for which `charge` was taken.

@@ -71,7 +71,7 @@ auto Session<Scalar>::CreateCopy(const std::string& id, const Session& source, c
   for (const PatternSetDescription& set : source.pattern_sets_.List()) {
     first.new_sets.push_back({.key = set.key, .id = set.id});
     sequences.push_back(*source.pattern_sets_.Get(set.id));
-    first.appends.push_back({.pattern_set_key = set.key, .offset = 0, .sequence = &sequences.back()});
+    first.appends.push_back({.pattern_set_key = set.key, .offset = 0, .patterns = &sequences.back()});
   }
   PatternSets<Scalar> sets(description.spec.input_unit_count(), description.spec.output_unit_count(),
                            environment.budget);

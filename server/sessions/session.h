@@ -107,7 +107,7 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
 
   // Patterns that wait for a commit, or had theirs. Goes before its session does.
   struct PendingAppend {
-    PendingAppend(Session* owner, AppendTarget where, Patterns<Scalar> what)
+    PendingAppend(Session* owner, AppendTarget where, PatternSequence<Scalar> what)
         : session(owner), target(std::move(where)), patterns(std::move(what)), charge(owner->budget()) {}
     ~PendingAppend() {
       if (!settled) session->Withdraw(this);
@@ -117,7 +117,7 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
 
     Session* const session;
     const AppendTarget target;
-    const Patterns<Scalar> patterns;
+    const PatternSequence<Scalar> patterns;
     MemoryCharge charge;
     absl::StatusOr<int64_t> result;     // The offset, once it is settled.
     std::atomic<bool> settled = false;  // FinishAppend would not wait.
@@ -125,10 +125,11 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
 
   // Appends by the offset rules of AppendPatterns; the offset that the patterns got. Callers that wait at the same time
   // share a commit.
-  absl::StatusOr<int64_t> Append(AppendTarget target, Patterns<Scalar> patterns);
+  absl::StatusOr<int64_t> Append(AppendTarget target, const Patterns<Scalar>& patterns);
   // The same in two steps: a caller that has begun several shares a commit with itself. Appends are carried out in the
-  // order in which they were begun.
-  std::unique_ptr<PendingAppend> BeginAppend(AppendTarget target, Patterns<Scalar> patterns);
+  // order in which they were begun. Patterns that were appended to the set's tail, or to that of the append before, are
+  // not copied.
+  std::unique_ptr<PendingAppend> BeginAppend(AppendTarget target, PatternSequence<Scalar> patterns);
   absl::StatusOr<int64_t> FinishAppend(PendingAppend* append);
   absl::Status DeletePatternSet(const std::string& id, const ChangeRequest& request = {});
 
@@ -224,7 +225,7 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   // Takes an append that is not settled out of the line; without commit_mutex_.
   void Withdraw(PendingAppend* append);
   // Adds the append to `change`, behind `staged_count` that are in it for the same set.
-  void AddAppend(const AppendTarget& target, int64_t staged_count, const Patterns<Scalar>& patterns,
+  void AddAppend(const AppendTarget& target, int64_t staged_count, const PatternSequence<Scalar>& patterns,
                  SessionChange<Scalar>* change);
   // A copy of the learner for `options`, with its state where they are those of the last time.
   OnlineLearner<Scalar> LearnerFor(const TrainingOptions& options) const;

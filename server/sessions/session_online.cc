@@ -94,7 +94,9 @@ absl::StatusOr<OnlineResult<Scalar>> Session<Scalar>::TrainOnline(const AppendTa
   MemoryCharge charge(environment_.budget);
   if (absl::Status status = CheckOnline(target, patterns, &charge); !status.ok()) return status;
   SessionChange<Scalar> change = NewChange();
-  AddAppend(target, /*staged_count=*/0, patterns, &change);
+  PatternSequence<Scalar> batch = pattern_sets_.Tail(target.pattern_set);
+  batch.Append(patterns);
+  AddAppend(target, /*staged_count=*/0, batch, &change);
   const PatternAppend<Scalar>& append = change.appends[0];
   const OnlineStep step{next->model_version, append.pattern_set_key, append.offset, patterns.count(), options};
   // Between checkpoints the patterns alone are kept: what was learned from them can be learned again.
@@ -109,7 +111,7 @@ absl::StatusOr<OnlineResult<Scalar>> Session<Scalar>::TrainOnline(const AppendTa
   if (absl::Status status = Commit(&change); !status.ok()) return status;
   if (checkpoint) NoteCheckpoint(commit_begin);
   Apply([&] {
-    pattern_sets_.Append(target.pattern_set, append.pattern_set_key, patterns, std::move(charge));
+    pattern_sets_.Append(target.pattern_set, append.pattern_set_key, batch, change.time, std::move(charge));
     model_versions_.Publish(next);
     learner_ = std::move(next_learner);
   });

@@ -19,8 +19,8 @@ absl::Status OutOfMemory() { return absl::Status(absl::StatusCode::kResourceExha
 }  // namespace
 
 template <typename Scalar>
-void Session<Scalar>::AddAppend(const AppendTarget& target, int64_t staged_count, const Patterns<Scalar>& patterns,
-                                SessionChange<Scalar>* change) {
+void Session<Scalar>::AddAppend(const AppendTarget& target, int64_t staged_count,
+                                const PatternSequence<Scalar>& patterns, SessionChange<Scalar>* change) {
   int64_t key = pattern_sets_.KeyOf(target.pattern_set);
   if (key == 0) {
     key = next_set_key_++;
@@ -32,13 +32,16 @@ void Session<Scalar>::AddAppend(const AppendTarget& target, int64_t staged_count
 }
 
 template <typename Scalar>
-absl::StatusOr<int64_t> Session<Scalar>::Append(AppendTarget target, Patterns<Scalar> patterns) {
-  const std::unique_ptr<PendingAppend> append = BeginAppend(std::move(target), std::move(patterns));
+absl::StatusOr<int64_t> Session<Scalar>::Append(AppendTarget target, const Patterns<Scalar>& patterns) {
+  PatternSequence<Scalar> batch = pattern_sets_.Tail(target.pattern_set);
+  batch.Append(patterns);
+  const std::unique_ptr<PendingAppend> append = BeginAppend(std::move(target), std::move(batch));
   return FinishAppend(append.get());
 }
 
 template <typename Scalar>
-auto Session<Scalar>::BeginAppend(AppendTarget target, Patterns<Scalar> patterns) -> std::unique_ptr<PendingAppend> {
+auto Session<Scalar>::BeginAppend(AppendTarget target, PatternSequence<Scalar> patterns)
+    -> std::unique_ptr<PendingAppend> {
   auto append = std::make_unique<PendingAppend>(this, std::move(target), std::move(patterns));
   const std::lock_guard lock(pending_mutex_);
   pending_appends_.push_back(append.get());
@@ -90,9 +93,7 @@ void Session<Scalar>::CommitPendingAppends() {
       const AppendTarget& target = append->target;
       staged_count = &staged_counts[target.pattern_set];
       const int64_t end = pattern_sets_.NextOffset(target.pattern_set) + *staged_count;
-      const int64_t bytes = (pattern_count + append->patterns.count()) *
-                            (append->patterns.inputs.rows() + append->patterns.targets.rows() + 1) *
-                            int64_t{sizeof(Scalar)};
+      const int64_t bytes = (pattern_count + append->patterns.count()) * append->patterns.bytes_per_pattern();
       // A repeat may be of what is not in its set yet, and a new set, which counts as one, is there only after the
       // commit.
       const bool again = pattern_sets_.KeyOf(target.pattern_set) == 0 &&
@@ -123,7 +124,7 @@ void Session<Scalar>::CommitPendingAppends() {
     PendingAppend* const pending = staged[settled_count];
     if (status.ok()) {
       Apply([&] {
-        pattern_sets_.Append(pending->target.pattern_set, append.pattern_set_key, pending->patterns,
+        pattern_sets_.Append(pending->target.pattern_set, append.pattern_set_key, pending->patterns, change.time,
                              std::move(pending->charge));
       });
     }

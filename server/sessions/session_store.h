@@ -64,13 +64,12 @@ struct KeptTrainingRun {
   std::optional<std::chrono::system_clock::time_point> end_time = {};
 };
 
-// Patterns at a set's end: a batch, or a sequence of any length.
+// Patterns at a set's end.
 template <typename Scalar>
 struct PatternAppend {
   int64_t pattern_set_key;
   int64_t offset;
-  const Patterns<Scalar>* patterns = nullptr;
-  const PatternSequence<Scalar>* sequence = nullptr;  // In place of `patterns`.
+  const PatternSequence<Scalar>* patterns;
 };
 
 // One change of a session; what is set belongs together and is kept together or not at all. Pointers are borrowed.

@@ -70,7 +70,7 @@ void WriteCheckpoint(const TrainerState<Scalar>& state, RecordFile* file) {
   file->Erase(RecordKind::kCheckpoint, static_cast<int64_t>(vectors.size()) + 1, kLastCheckpointKey);
 }
 
-// Gathers the appends of one set into records. `count` and `Read` make one kind of batch and of sequence.
+// Gathers the appends of one set into records.
 template <typename Scalar>
 class PatternRecords {
  public:
@@ -82,7 +82,11 @@ class PatternRecords {
 
   void Add(const PatternAppend<Scalar>& append) {
     if (append.offset != end()) Refuse("patterns that are not at their set's end");
-    const int64_t count = append.sequence != nullptr ? append.sequence->count() : append.patterns->count();
+    if (append.patterns->input_count() != spec_.input_unit_count() ||
+        append.patterns->target_count() != spec_.output_unit_count()) {
+      Refuse("patterns of another shape than the network's");
+    }
+    const int64_t count = append.patterns->count();
     for (int64_t begin = 0; begin < count;) {
       const int64_t n = std::min(capacity_ - pending_count_, count - begin);
       pending_.push_back({.append = &append, .begin = begin, .count = n});
@@ -103,18 +107,7 @@ class PatternRecords {
     int64_t at = 0;
     for (const Piece& piece : pending_) {
       const int64_t n = piece.count;
-      if (piece.append->sequence != nullptr) {
-        piece.append->sequence->Read(piece.begin, n, x.middleCols(at, n), y.middleCols(at, n), weights.segment(at, n));
-      } else {
-        const Patterns<Scalar>& patterns = *piece.append->patterns;
-        if (patterns.inputs.rows() != inputs || patterns.targets.rows() != targets ||
-            patterns.targets.cols() != patterns.count() || patterns.weights.size() != patterns.count()) {
-          Refuse("patterns of another shape than the network's");
-        }
-        x.middleCols(at, n) = patterns.inputs.middleCols(piece.begin, n);
-        y.middleCols(at, n) = patterns.targets.middleCols(piece.begin, n);
-        weights.segment(at, n) = patterns.weights.segment(piece.begin, n);
-      }
+      piece.append->patterns->Read(piece.begin, n, x.middleCols(at, n), y.middleCols(at, n), weights.segment(at, n));
       at += n;
     }
     file_->Put(RecordKind::kPatterns, KeyOf(set_->key, set_->pattern_count),

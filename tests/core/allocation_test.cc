@@ -57,7 +57,7 @@ TEST_P(AllocationTest, IsAtTheFirstBatchesOnly) {
       .scalings = {},
       .options = {.batch_size = GetParam().batch_size, .optimizer = GetParam().optimizer, .shuffle = true},
       .epoch_count = 2,
-      .patterns = SequenceOf(Cast<float>(MakePatterns(spec, 1024 + 50, /*seed=*/1)))};
+      .patterns = PatternSequence(Cast<float>(MakePatterns(spec, 1024 + 50, /*seed=*/1)))};
   Trainer<float> trainer(task, InitialParameters<float>(spec));
   const ParallelFor parallel_for = SequentialFor;
   const StopCheck stopped = NeverStop;

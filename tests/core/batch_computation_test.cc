@@ -156,7 +156,7 @@ TEST_F(ParallelBatchTest, GivesTheSameBitsInAnyOrderOfTasks) {
 TEST_F(ParallelBatchTest, SumsAllPatternsOnce) {
   const Parameters<double> parameters = MakeRandomCase(Fields(), /*pattern_count=*/1, /*seed=*/5).parameters;
   const Patterns<double> patterns = MakePatterns(spec_, kCount, /*seed=*/6);
-  const PatternSequence<double> sequence = SequenceOf(patterns);
+  const PatternSequence<double> sequence = PatternSequence(patterns);
   Parameters<double> gradient(spec_.layout());
   Measures measures;
   for (int64_t begin = 0; begin < kCount; begin += 100) {

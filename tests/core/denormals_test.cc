@@ -44,7 +44,7 @@ TEST_P(DenormalTrainingTest, MakesNoneAndLeavesTheThreadAsItWas) {
                                  .scalings = {},
                                  .options = {.batch_size = GetParam()},
                                  .epoch_count = 1,
-                                 .patterns = SequenceOf(patterns)};
+                                 .patterns = PatternSequence(patterns)};
   Parameters<float> parameters(spec.layout());
   Trainer<float> trainer(task, parameters);
   while (!trainer.finished()) ASSERT_NE(trainer.Step(SequentialFor, NeverStop), Trainer<float>::Outcome::kDiverged);

@@ -27,7 +27,7 @@ class OnlineLearnerTest : public testing::Test {
     return pass;
   }
 
-  Patterns<float> Part(int64_t begin, int64_t n) const { return SequenceOf(patterns_).Slice(begin, n); }
+  Patterns<float> Part(int64_t begin, int64_t n) const { return PatternSequence(patterns_).Slice(begin, n); }
 
   const RandomCase case_ = MakeRandomCase({.input_unit_count = 3,
                                            .hidden_layers = {{.unit_count = 5, .activation = Activation::kTanh}},
@@ -47,7 +47,7 @@ TEST_F(OnlineLearnerTest, IsOneEpochOfOnLineTraining) {
                                       .scalings = case_.scalings,
                                       .options = options,
                                       .epoch_count = 1,
-                                      .patterns = SequenceOf(patterns_)},
+                                      .patterns = PatternSequence(patterns_)},
                                      parameters_);
     const auto learned = Learn(&learner, patterns_, parameters_);
     EXPECT_EQ(learned.parameters(), run.parameters.back());
@@ -68,7 +68,7 @@ TEST_F(OnlineLearnerTest, TakesMiniBatchesInOrder) {
                                     .scalings = case_.scalings,
                                     .options = options,
                                     .epoch_count = 1,
-                                    .patterns = SequenceOf(patterns_)},
+                                    .patterns = PatternSequence(patterns_)},
                                    parameters_);
   EXPECT_EQ(Learn(&learner, patterns_, parameters_).parameters(), run.parameters.back());
 }

@@ -1,5 +1,6 @@
 #include "core/pattern_sequence.h"
 
+#include <algorithm>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -106,6 +107,73 @@ TEST(PatternSequenceTest, CopiesAreValues) {
     EXPECT_EQ(original.Slice(shared, 5), Numbered(2000, 5)) << shared;
     EXPECT_EQ(copy.Slice(shared, 5), Numbered(1000, 5)) << shared;
   }
+}
+
+// Whether patterns [from, from + n) of `a` are in the memory of patterns [0, n) of `b`.
+bool Shares(const PatternSequence<float>& a, int64_t from, const PatternSequence<float>& b) {
+  bool shares = b.count() > 0;
+  for (int64_t i = 0; i < b.count(); ++i) shares = shares && a[from + i].inputs == b[i].inputs;
+  return shares;
+}
+
+TEST(PatternSequenceTest, TakesOverWhatWasAppendedToItsTail) {
+  for (const int64_t before : {int64_t{0}, int64_t{5}, kChunk - 1, kChunk, 2 * kChunk + 7}) {
+    for (const int64_t n : {int64_t{1}, int64_t{2}, kChunk, 2 * kChunk + 1}) {
+      PatternSequence<float> sequence = SequenceOfNumbered(before);
+      PatternSequence<float> batch = sequence.Tail();
+      EXPECT_EQ(batch.count(), 0);
+      batch.Append(Numbered(before, n));
+      PatternSequence<float> next = batch.Tail();
+      next.Append(Numbered(before + n, 3));
+      EXPECT_EQ(All(batch), Numbered(before, n));
+      EXPECT_TRUE(batch.Prefix(1).HasAt(0, Numbered(before, 1)));
+      sequence.Append(batch);
+      sequence.Append(next);
+      EXPECT_EQ(All(sequence), Numbered(0, before + n + 3)) << before << " " << n;
+      EXPECT_TRUE(Shares(sequence, before, batch));
+      EXPECT_TRUE(Shares(sequence, before + n, next));
+    }
+  }
+}
+
+TEST(PatternSequenceTest, CopiesWhatStandsElsewhere) {
+  for (const int64_t before : {int64_t{0}, int64_t{5}, kChunk}) {
+    PatternSequence<float> sequence = SequenceOfNumbered(before);
+    PatternSequence<float> batch = sequence.Tail(), late = sequence.Tail();
+    batch.Append(Numbered(before + 2, kChunk + 1));
+    late.Append(Numbered(before + kChunk + 3, kChunk + 1));  // Its room is taken: it writes to its own.
+    sequence.Append(Numbered(before, 2));
+    sequence.Append(batch);
+    sequence.Append(late);
+    EXPECT_EQ(All(sequence), Numbered(0, before + 2 * kChunk + 4)) << before;
+    EXPECT_FALSE(Shares(sequence, before + 2, batch));
+    EXPECT_EQ(All(batch), Numbered(before + 2, kChunk + 1));
+  }
+}
+
+TEST(PatternSequenceTest, RoomsAreFilledInOrder) {
+  PatternSequence<float> sequence = SequenceOfNumbered(kChunk - 3);
+  int64_t count = sequence.count();
+  for (const PatternRoom<float>& room : sequence.Extend(kChunk + 10)) {
+    const Patterns<float> some = Numbered(count, room.count);
+    std::copy_n(some.inputs.data(), some.inputs.size(), room.inputs);
+    std::copy_n(some.targets.data(), some.targets.size(), room.targets);
+    std::copy_n(some.weights.data(), some.weights.size(), room.weights);
+    count += room.count;
+  }
+  EXPECT_EQ(All(sequence), Numbered(0, 2 * kChunk + 7));
+  EXPECT_TRUE(sequence.Extend(0).empty());
+}
+
+TEST(PatternSequenceTest, KnowsWhatItHas) {
+  const PatternSequence<float> sequence = SequenceOfNumbered(kChunk + 9);
+  for (const int64_t offset : {int64_t{0}, kChunk - 2, kChunk + 4}) {
+    EXPECT_TRUE(sequence.HasAt(offset, Numbered(offset, 5)));
+    EXPECT_TRUE(sequence.HasAt(offset, PatternSequence<float>(Numbered(offset, 5))));
+    EXPECT_FALSE(sequence.HasAt(offset, PatternSequence<float>(Numbered(offset + 1, 5))));
+    EXPECT_FALSE(sequence.HasAt(offset + 5, PatternSequence<float>(Numbered(offset + 5, kChunk + 5 - offset))));
+  }
+  EXPECT_FALSE(sequence.HasAt(kChunk + 5, Numbered(kChunk + 5, 5)));
 }
 
 TEST(PatternSequenceTest, OutlivesTheCopyThatItSharesWith) {

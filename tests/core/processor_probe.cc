@@ -26,7 +26,7 @@ int main() {
                                    .scalings = {},
                                    .options = {.batch_size = batch_size, .shuffle = true},
                                    .epoch_count = 2,
-                                   .patterns = SequenceOf(Cast<float>(MakePatterns(spec, 500, /*seed=*/1)))};
+                                   .patterns = PatternSequence(Cast<float>(MakePatterns(spec, 500, /*seed=*/1)))};
     const auto run = RunToEnd(task, InitialParameters<float>(spec));
     for (const float x : run.parameters.back().flat()) std::printf("%.9g\n", double{x});
   }

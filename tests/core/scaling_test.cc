@@ -54,7 +54,7 @@ constexpr double kScalingRounding = 1e-12;
 TEST(FitScalingsTest, StandardizesToMeanZeroAndVarianceOne) {
   const Patterns<double> patterns = WidePatterns();
   const Scalings scalings =
-      FitScalings(Spec(Task::kRegression), SequenceOf<double>(patterns), ScalingMethod::kStandardize);
+      FitScalings(Spec(Task::kRegression), PatternSequence<double>(patterns), ScalingMethod::kStandardize);
   for (int i = 0; i < 3; ++i) {
     const Statistics expected(patterns.inputs, i);
     EXPECT_NEAR(scalings.input.offset(i), expected.mean, kScalingRounding * 1000);
@@ -69,7 +69,8 @@ TEST(FitScalingsTest, StandardizesToMeanZeroAndVarianceOne) {
 
 TEST(FitScalingsTest, MovesMinAndMaxToZeroAndOne) {
   const Patterns<double> patterns = WidePatterns();
-  const Scalings scalings = FitScalings(Spec(Task::kRegression), SequenceOf<double>(patterns), ScalingMethod::kMinMax);
+  const Scalings scalings =
+      FitScalings(Spec(Task::kRegression), PatternSequence<double>(patterns), ScalingMethod::kMinMax);
   Patterns<double> scaled = patterns;
   scalings.input.Apply<double>(scaled.inputs);
   scalings.target.Apply<double>(scaled.targets);
@@ -84,7 +85,7 @@ TEST(FitScalingsTest, OnlyCentresUnitsThatNeverVary) {
   Patterns<double> patterns = WidePatterns();
   patterns.inputs.row(2).setConstant(0.1);
   for (const ScalingMethod method : {ScalingMethod::kStandardize, ScalingMethod::kMinMax}) {
-    const Scalings scalings = FitScalings(Spec(Task::kRegression), SequenceOf<double>(patterns), method);
+    const Scalings scalings = FitScalings(Spec(Task::kRegression), PatternSequence<double>(patterns), method);
     EXPECT_EQ(scalings.input.scale(2), 1);
     EXPECT_EQ(scalings.input.offset(2), 0.1);
   }
@@ -98,8 +99,8 @@ TEST(FitScalingsTest, OnlyCentresUnitsWhoseSpreadVanishesInFloat) {
     const NetworkSpec spec = Spec(Task::kRegression, Precision::kFloat32);
     const Scalings scalings =
         FitScalings(spec,
-                    SequenceOf<float>({patterns.inputs.cast<float>(), patterns.targets.cast<float>(),
-                                       patterns.weights.cast<float>()}),
+                    PatternSequence<float>({patterns.inputs.cast<float>(), patterns.targets.cast<float>(),
+                                            patterns.weights.cast<float>()}),
                     method);
     EXPECT_EQ(scalings.input.scale(2), 1);
     EXPECT_TRUE(Validate(scalings, spec).ok());
@@ -111,7 +112,7 @@ TEST(FitScalingsTest, IsValidWhereSumsOfTheValuesOverflow) {
   patterns.inputs.row(2) *= std::numeric_limits<double>::max();
   patterns.targets.row(0).setConstant(std::numeric_limits<double>::max());
   for (const ScalingMethod method : {ScalingMethod::kStandardize, ScalingMethod::kMinMax}) {
-    const Scalings scalings = FitScalings(Spec(Task::kRegression), SequenceOf<double>(patterns), method);
+    const Scalings scalings = FitScalings(Spec(Task::kRegression), PatternSequence<double>(patterns), method);
     EXPECT_TRUE(Validate(scalings, Spec(Task::kRegression)).ok()) << Validate(scalings, Spec(Task::kRegression));
   }
 }
@@ -119,7 +120,7 @@ TEST(FitScalingsTest, IsValidWhereSumsOfTheValuesOverflow) {
 TEST(FitScalingsTest, LeavesClassesAlone) {
   const Patterns<double> patterns = MakePatterns(Spec(Task::kBinaryClassification), 9, /*seed=*/2);
   const Scalings scalings =
-      FitScalings(Spec(Task::kBinaryClassification), SequenceOf<double>(patterns), ScalingMethod::kStandardize);
+      FitScalings(Spec(Task::kBinaryClassification), PatternSequence<double>(patterns), ScalingMethod::kStandardize);
   EXPECT_FALSE(scalings.input.is_identity());
   EXPECT_TRUE(scalings.target.is_identity());
 }
@@ -127,16 +128,16 @@ TEST(FitScalingsTest, LeavesClassesAlone) {
 TEST(FitScalingsTest, CountsEveryPatternOnceWhateverItsWeight) {
   Patterns<double> patterns = WidePatterns();
   const Scalings unweighted =
-      FitScalings(Spec(Task::kRegression), SequenceOf<double>(patterns), ScalingMethod::kStandardize);
+      FitScalings(Spec(Task::kRegression), PatternSequence<double>(patterns), ScalingMethod::kStandardize);
   patterns.weights.setLinSpaced(0, 9);
-  EXPECT_EQ(FitScalings(Spec(Task::kRegression), SequenceOf<double>(patterns), ScalingMethod::kStandardize),
+  EXPECT_EQ(FitScalings(Spec(Task::kRegression), PatternSequence<double>(patterns), ScalingMethod::kStandardize),
             unweighted);
 }
 
 TEST(FitScalingsTest, TakesOnePattern) {
   const Patterns<double> patterns = MakePatterns(Spec(Task::kRegression), 1, /*seed=*/3);
   const Scalings scalings =
-      FitScalings(Spec(Task::kRegression), SequenceOf<double>(patterns), ScalingMethod::kStandardize);
+      FitScalings(Spec(Task::kRegression), PatternSequence<double>(patterns), ScalingMethod::kStandardize);
   EXPECT_EQ(scalings.input.offset, patterns.inputs.col(0));
   EXPECT_TRUE(scalings.input.scale.isOnes(0));
 }
@@ -153,7 +154,7 @@ TEST(ScalingTest, SubtractsTheOffsetThenMultiplies) {
 TEST(ScalingTest, GoesThereAndBackAgain) {
   const Patterns<double> patterns = WidePatterns();
   const Scalings scalings =
-      FitScalings(Spec(Task::kRegression), SequenceOf<double>(patterns), ScalingMethod::kStandardize);
+      FitScalings(Spec(Task::kRegression), PatternSequence<double>(patterns), ScalingMethod::kStandardize);
   Matrix<double> values = patterns.inputs;
   scalings.input.Apply<double>(values);
   EXPECT_FALSE(values.isApprox(patterns.inputs, 0.1));

@@ -31,7 +31,7 @@ class SecondOrderTrainingTest : public testing::TestWithParam<SecondOrderCase> {
             .scalings = c.scalings,
             .options = options,
             .epoch_count = epoch_count,
-            .patterns = SequenceOf(c.patterns)};
+            .patterns = PatternSequence(c.patterns)};
   }
   static RandomCase Network(Task task = Task::kMultiwayClassification, Activation activation = Activation::kTanh) {
     return MakeRandomCase({.input_unit_count = 3,
@@ -159,7 +159,7 @@ TEST_P(SecondOrderTrainingTest, GivesTheSameBitsWithAnyNumberOfThreads) {
                            .scalings = {},
                            .options = {.step_size = 1, .optimizer = GetParam().optimizer},
                            .epoch_count = 2,
-                           .patterns = SequenceOf(Cast<float>(MakePatterns(spec, 3000, /*seed=*/1)))};
+                           .patterns = PatternSequence(Cast<float>(MakePatterns(spec, 3000, /*seed=*/1)))};
   if (auto* newton_cg = std::get_if<NewtonCg>(&task.options.optimizer)) newton_cg->max_product_count = 3;
   const Parameters<float> parameters = InitialParameters<float>(spec);
   const auto run = RunToEnd(task, parameters);
@@ -174,7 +174,7 @@ TEST_P(SecondOrderTrainingTest, StaysAtAMaximum) {
   patterns.targets.setZero();
   TrainingTask<double> task = TaskOf(c, {}, 4);
   task.scalings = {};
-  task.patterns = SequenceOf(patterns);
+  task.patterns = PatternSequence(patterns);
   const Parameters<double> zero(c.spec.layout());
   const auto run = RunToEnd(task, zero);
   ASSERT_EQ(run.epochs.size(), 4u);
@@ -213,7 +213,7 @@ TEST_P(SecondOrderTrainingTest, SurvivesAFirstStepThatIsMuchTooLong) {
 TEST_P(SecondOrderTrainingTest, StopsEarlyByTheValidationSet) {
   const RandomCase c = Network();
   TrainingTask<double> task = TaskOf(c, {.early_stopping = EarlyStopping{.patience = 2, .restore_best = true}}, 300);
-  task.validation = SequenceOf(MakePatterns(c.spec, 10, /*seed=*/9));
+  task.validation = PatternSequence(MakePatterns(c.spec, 10, /*seed=*/9));
   Trainer<double> trainer(task, c.parameters);
   EXPECT_LT(RunToEnd(&trainer).epochs.size(), 300u);
   EXPECT_TRUE(trainer.best_parameters().has_value());

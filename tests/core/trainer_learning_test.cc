@@ -21,7 +21,7 @@ class LearningTest : public testing::Test {
                              .scalings = {},
                              .options = options,
                              .epoch_count = epoch_count,
-                             .patterns = SequenceOf(Cast<Scalar>(patterns))},
+                             .patterns = PatternSequence(Cast<Scalar>(patterns))},
                             InitialParameters<Scalar>(spec));
   }
 

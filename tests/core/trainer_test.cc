@@ -30,7 +30,7 @@ class TrainerTest : public testing::Test {
             .scalings = case_.scalings,
             .options = options,
             .epoch_count = epoch_count,
-            .patterns = SequenceOf(Cast<float>(case_.patterns))};
+            .patterns = PatternSequence(Cast<float>(case_.patterns))};
   }
 
   const RandomCase case_ = MakeRandomCase(Fields(), /*pattern_count=*/10, /*seed=*/1);
@@ -83,7 +83,7 @@ TEST_F(TrainerTest, GoesOnAfterAStopAsIfNothingHadHappened) {
 }
 
 TEST_F(TrainerTest, TrainsOnThePatternsAsTheyWere) {
-  PatternSequence<float> patterns = SequenceOf(Cast<float>(case_.patterns));
+  PatternSequence<float> patterns = PatternSequence(Cast<float>(case_.patterns));
   TrainingTask<float> task = TaskOf({.batch_size = 4, .shuffle = true}, 2);
   task.patterns = patterns;
   Trainer<float> trainer(task, parameters_);
@@ -120,7 +120,7 @@ TEST_F(TrainerTest, LeavesParametersAloneWhenNoPatternHasWeight) {
   Patterns<double> weightless = case_.patterns;
   weightless.weights.setZero();
   TrainingTask<float> task = TaskOf({.batch_size = 4, .optimizer = Adam{}}, 2);
-  task.patterns = SequenceOf(Cast<float>(weightless));
+  task.patterns = PatternSequence(Cast<float>(weightless));
   const auto run = RunToEnd(task, parameters_);
   EXPECT_FALSE(run.diverged);
   EXPECT_EQ(run.parameters.back(), parameters_);
@@ -133,7 +133,7 @@ class EarlyStoppingRunTest : public TrainerTest {
   TrainingTask<float> Task(const EarlyStopping& early_stopping) const {
     TrainingTask<float> task = TaskOf({.batch_size = 2, .step_size = 0.3, .early_stopping = early_stopping}, 50);
     Patterns<double> other = MakeRandomCase(Fields(), /*pattern_count=*/6, /*seed=*/9).patterns;
-    task.validation = SequenceOf(Cast<float>(other));
+    task.validation = PatternSequence(Cast<float>(other));
     return task;
   }
 };
@@ -182,7 +182,7 @@ TEST_F(TrainerTest, ReportsDivergenceWithoutAnEpoch) {
                                          .scalings = c.scalings,
                                          .options = {.batch_size = 3, .reduction = Reduction::kSum, .step_size = 1e308},
                                          .epoch_count = 20,
-                                         .patterns = SequenceOf(c.patterns)},
+                                         .patterns = PatternSequence(c.patterns)},
                                         c.parameters);
       EXPECT_TRUE(run.diverged);
       EXPECT_TRUE(run.epochs.empty());
@@ -198,7 +198,7 @@ TEST_F(TrainerTest, ReportsParametersThatAreNotFiniteAtTheEpochsEnd) {
                            .scalings = case_.scalings,
                            .options = {.reduction = Reduction::kSum, .step_size = 1e308},
                            .epoch_count = 1,
-                           .patterns = SequenceOf(heavy)},
+                           .patterns = PatternSequence(heavy)},
                           case_.parameters);
   EXPECT_EQ(trainer.Step(SequentialFor, NeverStop), Trainer<double>::Outcome::kEpochTrained);
   EXPECT_EQ(trainer.Step(SequentialFor, NeverStop), Trainer<double>::Outcome::kDiverged);
@@ -214,7 +214,7 @@ TEST_F(TrainerTest, ReportsALogLikelihoodThatIsNotFinite) {
                           .scalings = c.scalings,
                           .options = {.step_size = 1e-10},
                           .epoch_count = 1,
-                          .patterns = SequenceOf(Cast<float>(c.patterns))},
+                          .patterns = PatternSequence(Cast<float>(c.patterns))},
                          Cast<float>(c.spec, c.parameters));
   EXPECT_EQ(trainer.Step(SequentialFor, NeverStop), FloatOutcome::kDiverged);
   EXPECT_EQ(trainer.parameters(), Cast<float>(c.spec, c.parameters));
@@ -232,7 +232,7 @@ TEST_F(TrainerTest, ReportsDivergenceBeforeAnythingInfiniteIsSeen) {
                                        .step_size = 0.5,
                                        .early_stopping = EarlyStopping{.patience = 100, .restore_best = true}},
                            .epoch_count = 100,
-                           .patterns = SequenceOf(Cast<float>(c.patterns))};
+                           .patterns = PatternSequence(Cast<float>(c.patterns))};
   task.validation = task.patterns;
   Trainer<float> trainer(task, Cast<float>(c.spec, c.parameters));
   const auto run = RunToEnd(&trainer);

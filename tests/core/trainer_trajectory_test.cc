@@ -81,7 +81,7 @@ class TrajectoryTest : public testing::TestWithParam<std::tuple<Trajectory, Task
                                        .scalings = case_.scalings,
                                        .options = options,
                                        .epoch_count = kEpochs,
-                                       .patterns = SequenceOf(Cast<Scalar>(case_.patterns))},
+                                       .patterns = PatternSequence(Cast<Scalar>(case_.patterns))},
                                       Cast<Scalar>(case_.spec, case_.parameters));
     ASSERT_EQ(run.epochs.size(), kEpochs);
     for (size_t i = 0; i < kEpochs; ++i) {
@@ -124,7 +124,7 @@ TEST(PinnedTrajectoryTest, OfExclusiveOrNeverChanges) {
                         .scalings = {},
                         .options = {.reduction = Reduction::kSum, .step_size = 0.5, .optimizer = kMomentum},
                         .epoch_count = 3,
-                        .patterns = SequenceOf<double>(XorPatterns())},
+                        .patterns = PatternSequence<double>(XorPatterns())},
                        parameters);
   std::vector<double> log_likelihoods, norms;
   for (const EpochResult& epoch : run.epochs) {

@@ -22,7 +22,7 @@ class LargeTrainerTest : public testing::Test {
                                       .hidden_layers = {{.unit_count = 60}},
                                       .output_unit_count = 10,
                                       .task = Task::kMultiwayClassification});
-  const PatternSequence<float> patterns_ = SequenceOf(Cast<float>(MakePatterns(spec_, 5000, /*seed=*/1)));
+  const PatternSequence<float> patterns_ = PatternSequence(Cast<float>(MakePatterns(spec_, 5000, /*seed=*/1)));
   const TrainingTask<float> task_{.spec = spec_,
                                   .scalings = {},
                                   .options = {.batch_size = 3000,

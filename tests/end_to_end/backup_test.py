@@ -6,7 +6,11 @@ import sqlite3
 import tempfile
 import unittest
 
+import grpc
+
 import pattern_files
+import stubs  # noqa: F401, first: it makes importable what follows.
+from backprop.v1 import session_service_pb2
 from processes import PATIENCE_S, Client, Server, read_line
 
 # Model versions that are kept, when none is pinned.
@@ -119,6 +123,21 @@ class BackupTest(unittest.TestCase):
                     file.truncate(size)
                 self.assertRegex(small.error("restore", "long.bad", "never-made"), f"^error: {start}")
             self.assertEqual(sorted(path.name for path in (self.folder / "small").glob("*session*")), [])
+
+    def test_a_stream_that_ends_in_a_message_that_is_none_makes_nothing(self) -> None:
+        self.create("sound")
+        self.client.text("backup", "sound", "sound.backup")
+        before = self.names()
+        message = session_service_pb2.ImportSessionRequest(
+            session_id="torn", data=(self.folder / "sound.backup").read_bytes()).SerializeToString()
+        with grpc.insecure_channel(self.client.address) as channel:
+            restore = channel.stream_unary("/backprop.v1.SessionService/ImportSession")
+            with self.assertRaises(grpc.RpcError) as raised:
+                restore(iter([message, b"\xff"]), timeout=PATIENCE_S)
+            self.assertEqual(raised.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+            self.assertEqual(self.names(), before)
+            restore(iter([message]), timeout=PATIENCE_S)
+        self.assertEqual(self.names(), sorted([*before, "sessions/torn"]))
 
     def test_a_name_in_use_is_not_restored_over(self) -> None:
         self.create("used")

@@ -114,6 +114,7 @@ class Client:
     """The command line client, as a user of `server` runs it."""
 
     def __init__(self, address: str, folder: pathlib.Path | None = None):
+        self.address = address
         self._environment = {**os.environ, "BACKPROP_SERVER": address}
         self._folder = folder
 

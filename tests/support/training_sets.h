@@ -1,7 +1,6 @@
 // Small classic problems.
 #pragma once
 
-#include "core/pattern_sequence.h"
 #include "core/patterns.h"
 
 namespace backprop {
@@ -11,12 +10,5 @@ Patterns<double> XorPatterns();
 
 // The encoder: pattern i of `unit_count` has input i and target i at 1, all others at 0.
 Patterns<double> EncoderPatterns(int unit_count);
-
-template <typename Scalar>
-PatternSequence<Scalar> SequenceOf(const Patterns<Scalar>& patterns) {
-  PatternSequence<Scalar> sequence(static_cast<int>(patterns.inputs.rows()), static_cast<int>(patterns.targets.rows()));
-  sequence.Append(patterns);
-  return sequence;
-}
 
 }  // namespace backprop

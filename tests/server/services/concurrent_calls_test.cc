@@ -13,7 +13,7 @@
 #include "core/batch_computation.h"
 #include "core/error.h"
 #include "server/services/matrix_codec.h"
-#include "server/services/patterns_codec.h"
+#include "server/services/parameters_codec.h"
 #include "tests/server/services/test_server.h"
 
 namespace backprop::server {

@@ -131,8 +131,7 @@ class FailingStore final : public SessionStore {
       kept.pattern_counts[set.id] = 0;
     }
     for (const PatternAppend<Scalar>& append : change.appends) {
-      const int64_t count = append.patterns != nullptr ? append.patterns->count() : append.sequence->count();
-      kept.pattern_counts[kept.set_ids.at(append.pattern_set_key)] += count;
+      kept.pattern_counts[kept.set_ids.at(append.pattern_set_key)] += append.patterns->count();
     }
     for (const auto* keys : {&change.hidden_sets, &change.erased_sets}) {
       for (const int64_t key : *keys) kept.pattern_counts.erase(kept.set_ids[key]);

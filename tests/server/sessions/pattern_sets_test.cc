@@ -17,6 +17,8 @@ namespace {
 using Sets = PatternSets<double>;
 
 // `patterns` [begin, begin + n).
+constexpr std::chrono::system_clock::time_point kTime(std::chrono::seconds(1'000));
+
 Patterns<double> Part(const Patterns<double>& patterns, int64_t begin, int64_t n) {
   return {patterns.inputs.middleCols(begin, n), patterns.targets.middleCols(begin, n),
           patterns.weights.segment(begin, n)};
@@ -27,7 +29,7 @@ class PatternSetsTest : public testing::Test {
   absl::Status Append(const std::string& id, std::optional<int64_t> offset, const Patterns<double>& patterns) {
     MemoryCharge charge(&budget_);
     if (absl::Status status = sets_.Check(id, offset, patterns, &charge); !status.ok()) return status;
-    sets_.Append(id, /*key=*/1, patterns, std::move(charge));
+    sets_.Append(id, /*key=*/1, PatternSequence<double>(patterns), kTime, std::move(charge));
     return absl::OkStatus();
   }
 
@@ -78,7 +80,7 @@ TEST_F(PatternSetsTest, ASetIsFilledToItsLimitAndNotBeyond) {
   Sets sets(2, 1, &budget_, /*max_patterns=*/6);
   MemoryCharge charge(&budget_);
   ASSERT_TRUE(sets.Check("s", 0, Part(patterns_, 0, 4), &charge).ok());
-  sets.Append("s", /*key=*/1, Part(patterns_, 0, 4), std::move(charge));
+  sets.Append("s", /*key=*/1, PatternSequence<double>(Part(patterns_, 0, 4)), kTime, std::move(charge));
   MemoryCharge more(&budget_);
   EXPECT_TRUE(sets.Check("s", 4, Part(patterns_, 4, 2), &more).ok());
   const absl::Status status = sets.Check("s", 4, Part(patterns_, 4, 3), &more);
@@ -107,7 +109,7 @@ TEST_F(PatternSetsTest, MemoryIsTakenToTheLimitAndGivenBackByDelete) {
   Sets sets(2, 1, &budget);
   MemoryCharge charge(&budget), more(&budget);
   ASSERT_TRUE(sets.Check("s", 0, patterns_, &charge).ok());
-  sets.Append("s", /*key=*/1, patterns_, std::move(charge));
+  sets.Append("s", /*key=*/1, PatternSequence<double>(patterns_), kTime, std::move(charge));
   EXPECT_EQ(budget.used_bytes(), bytes * 10);
   EXPECT_EQ(ReasonOf(sets.Check("s", 10, Part(patterns_, 0, 1), &more)), "MEMORY_LIMIT");
   ASSERT_TRUE(sets.Delete("s").ok());
@@ -145,7 +147,7 @@ TEST_F(PatternSetsTest, ACopyIsIndependentOfItsSource) {
   ASSERT_TRUE(Append("s", 4, Part(patterns_, 4, 2)).ok());
   MemoryCharge charge(&budget_);
   ASSERT_TRUE(copy.Check("s", 4, Part(patterns_, 8, 2), &charge).ok());
-  copy.Append("s", /*key=*/1, Part(patterns_, 8, 2), std::move(charge));
+  copy.Append("s", /*key=*/1, PatternSequence<double>(Part(patterns_, 8, 2)), kTime, std::move(charge));
   EXPECT_EQ(sets_.Get("s")->Slice(4, 2), Part(patterns_, 4, 2));
   EXPECT_EQ(copy.Get("s")->Slice(4, 2), Part(patterns_, 8, 2));
 }

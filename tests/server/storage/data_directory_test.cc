@@ -219,12 +219,12 @@ TEST(SqliteStoreTest, RefusesAChangeThatCouldNotBeOpened) {
   const TemporaryDirectory directory;
   auto store = OpenStore(directory.path());
   std::vector<OwnedChange<double>> good = ReferenceWorkload<double>("a");
-  OwnedChange<double> second_run;
-  second_run.run = good.back().run;
+  OwnedChange<double> second_run{.run = good.back().run};
   second_run.run->number = 3;
   const OwnedChange<double> bad[] = {
       {.appends = {{1, 2, StoredPatterns<double>(1, 1)}}},
       {.appends = {{7, 0, StoredPatterns<double>(1, 1)}}},
+      {.appends = {{1, 4, PatternSequence<double>(3, 1)}}},
       {.hidden_sets = {5}},
       NewSet<double>(1, 0),
       {.reports = {EpochReport()}},

@@ -144,8 +144,7 @@ void KeptModel<Scalar>::Apply(const SessionChange<Scalar>& change) {
   for (const KeptPatternSet& set : change.new_sets) k.pattern_sets.push_back(set);
   std::sort(k.pattern_sets.begin(), k.pattern_sets.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
   for (const PatternAppend<Scalar>& append : change.appends) {
-    const Patterns<Scalar> more =
-        append.sequence != nullptr ? append.sequence->Slice(0, append.sequence->count()) : *append.patterns;
+    const Patterns<Scalar> more = append.patterns->Slice(0, append.patterns->count());
     for (KeptPatternSet& set : k.pattern_sets) {
       if (set.key != append.pattern_set_key) continue;
       set.pattern_count += more.count();

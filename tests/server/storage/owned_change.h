@@ -14,14 +14,13 @@ template <typename Scalar>
 struct OwnedChange {
   // Constructors, because g++ 12 breaks down over a default initialiser here.
   struct Append {
-    Append(int64_t set_key, int64_t set_end, Patterns<Scalar> batch)
-        : set(set_key), offset(set_end), patterns(std::move(batch)) {}
+    Append(int64_t set_key, int64_t set_end, const Patterns<Scalar>& batch)
+        : set(set_key), offset(set_end), patterns(batch) {}
     Append(int64_t set_key, int64_t set_end, PatternSequence<Scalar> all)
-        : set(set_key), offset(set_end), sequence(std::move(all)) {}
+        : set(set_key), offset(set_end), patterns(std::move(all)) {}
     int64_t set;
     int64_t offset;
-    Patterns<Scalar> patterns;
-    std::optional<PatternSequence<Scalar>> sequence;  // In place of `patterns`.
+    PatternSequence<Scalar> patterns;
   };
 
   int64_t time_ns = 0;
@@ -52,10 +51,7 @@ struct OwnedChange {
     change.online_step = pointer(online_step);
     change.new_sets = new_sets;
     for (const Append& append : appends) {
-      change.appends.push_back({.pattern_set_key = append.set,
-                                .offset = append.offset,
-                                .patterns = append.sequence ? nullptr : &append.patterns,
-                                .sequence = pointer(append.sequence)});
+      change.appends.push_back({.pattern_set_key = append.set, .offset = append.offset, .patterns = &append.patterns});
     }
     change.hidden_sets = hidden_sets;
     change.erased_sets = erased_sets;
