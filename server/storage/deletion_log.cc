@@ -66,7 +66,7 @@ void DeletionLog::Reserve() {
   try {
     // In commits of their own: pages that are freed before they are committed are never written. The second has the
     // journal of a deletion, and the third that of one which makes room.
-    for (const int64_t bytes : {2 * kReservedPages * RecordFile::kPageBytes, int64_t{1}}) {
+    for (const int64_t bytes : {2 * kReservedPages * file_->page_bytes(), int64_t{1}}) {
       file_->Begin();
       file_->Put(RecordKind::kDeletion, kReserveKey, std::string(static_cast<size_t>(bytes), '\0'));
       file_->Commit(file_->update_time());

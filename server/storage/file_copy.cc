@@ -46,12 +46,13 @@ void Compact(RecordFile* file, const std::string& path, const Interruption& inte
 
 }  // namespace
 
-FileCopy::FileCopy(RecordFile* file, const std::string& path) : to_(NewFile(path)), backup_(to_, file->database()) {}
+FileCopy::FileCopy(RecordFile* file, const std::string& path)
+    : to_(NewFile(path)), backup_(to_, file->database()), page_bytes_(file->page_bytes()) {}
 
 int64_t FileCopy::CopyPart() {
   // What is left, and all of it again, compacted.
   const int64_t pages = int64_t{backup_.getRemainingPageCount()} + backup_.getTotalPageCount();
-  if (absl::Status status = CheckRoom(to_.getFilename(), pages * RecordFile::kPageBytes); !status.ok()) {
+  if (absl::Status status = CheckRoom(to_.getFilename(), pages * page_bytes_); !status.ok()) {
     throw StorageException(status);
   }
   if (backup_.executeStep(kPartPages) == SQLITE_DONE) return 0;

@@ -17,7 +17,7 @@ namespace backprop::server {
 // Not thread-safe, and used by who uses the file.
 class FileCopy {
  public:
-  static constexpr int kPartPages = 256;  // 4 MiB.
+  static constexpr int kPartPages = 128;  // 4 MiB, in a file of large pages.
 
   // Into the new file `path`. Throws SQLite::Exception, as all of it does. The file outlives the copy.
   FileCopy(RecordFile* file, const std::string& path);
@@ -28,6 +28,7 @@ class FileCopy {
  private:
   SQLite::Database to_;
   SQLite::Backup backup_;
+  const int64_t page_bytes_;
 };
 
 // Leaves in a whole copy what is in use, makes it durable, and checks that all of a session is there, with memory of

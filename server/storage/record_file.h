@@ -39,8 +39,9 @@ class RecordFile {
     kOpenAside,  // The same, without a journal.
     kPeek,       // Pages are checked as they are read.
   };
-  // 4 MiB of patterns commit 1.6 times as fast as with SQLite's 4 KiB, 3 KB as fast.
-  static constexpr int64_t kPageBytes = 16384;
+  // Of a new file. Messages of 1 MB are stored 1.15 times as fast as with 16 KiB, and one pattern as fast; with 64 KiB
+  // that is slower, and the smallest file twice as large.
+  static constexpr int64_t kPageBytes = 32768;
   using Time = std::chrono::system_clock::time_point;
   // `data` is good until the callback returns.
   using Visit = std::function<void(RecordKind kind, int64_t key, std::string_view data)>;
@@ -76,6 +77,7 @@ class RecordFile {
   void VisitRecords(const Visit& visit);
   void VisitKind(RecordKind kind, const Visit& visit);
 
+  int64_t page_bytes() { return database_.execAndGet("PRAGMA page_size").getInt64(); }
   // Pages of the file that are in no use.
   int FreePageCount() { return database_.execAndGet("PRAGMA freelist_count").getInt(); }
   // Throws what is to end a long read, if anything.

@@ -1,8 +1,9 @@
 // The format of a session's file, and how older files become it.
 //
 // A session is one SQLite database: application_id "bkpd" (0x626b7064), user_version the number of the migrations that
-// made it, pages of 16 KiB. It has two tables, of records alike: a key, `data`, and `checksum`, the CRC-32 (zlib's) of
-// {kind, key, both as little-endian int64} followed by the data. All numbers in `data` are little-endian.
+// made it, pages of 32 KiB, or of 16 in files of earlier servers. It has two tables, of records alike: a key, `data`,
+// and `checksum`, the CRC-32 (zlib's) of {kind, key, both as little-endian int64} followed by the data. All numbers in
+// `data` are little-endian.
 //
 // clang-format off
 //   record   (kind, key, data, checksum): all but the patterns; key and data by kind, below

@@ -1,5 +1,7 @@
 #include "server/storage/sqlite_store.h"
 
+#include <SQLiteCpp/Database.h>
+
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -112,6 +114,32 @@ TYPED_TEST(SqliteStoreTest, DescribesWhatItWouldOpen) {
   ASSERT_TRUE(state.ok()) << state.status();
   EXPECT_EQ(state->model_version, 8);
   EXPECT_EQ(state->active_training_run, "run-2");
+}
+
+// Earlier servers made pages of 16 KiB.
+TYPED_TEST(SqliteStoreTest, FilesOfOtherPagesAreKeptAndCopied) {
+  const auto workload = ReferenceWorkload<TypeParam>("a");
+  this->Keep({workload.begin(), workload.end() - 1});
+  this->log_.reset();
+  this->store_.reset();
+  const std::string path = this->directory_.PathOf("a.session"), backup = this->directory_.PathOf("backup");
+  {
+    SQLite::Database file(path, SQLite::OPEN_READWRITE);
+    file.exec("PRAGMA journal_mode = DELETE; PRAGMA page_size = 16384; VACUUM");
+  }
+  this->Reopen();
+  auto opened = this->store_->Open("a");
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  this->log_ = std::move(std::get<OpenedSession<TypeParam>>(*opened).log);
+  ASSERT_TRUE(this->Commit(workload.back()).ok());
+  ASSERT_TRUE(this->log_->BeginCopy(backup).ok());
+  EXPECT_EQ(this->log_->CopyPart().value(), 0);
+  ASSERT_TRUE(this->store_->FinishCopy(backup, NeverStop).ok());
+  EXPECT_EQ(this->Text(), ExpectedText(workload));
+  this->store_.reset();
+  for (const std::string& file : {path, backup}) {
+    EXPECT_EQ(SQLite::Database(file).execAndGet("PRAGMA page_size").getInt(), 16384);
+  }
 }
 
 TYPED_TEST(SqliteStoreTest, RestoresABackupUnderAnotherId) {

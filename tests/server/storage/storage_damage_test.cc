@@ -106,7 +106,8 @@ TEST_F(StorageDamageTest, EveryByteOfTheDatabaseHeaderAndOfTheRecordsMayFlip) {
 TEST_F(StorageDamageTest, ACutFileIsDamaged) {
   Keep();
   const std::string good = ReadFile(path());
-  for (const size_t size : {good.size() - 1, good.size() / 2, size_t{16384}, size_t{100}, size_t{1}, size_t{0}}) {
+  constexpr size_t kPage = RecordFile::kPageBytes;
+  for (const size_t size : {good.size() - 1, good.size() / 2, kPage, size_t{100}, size_t{1}, size_t{0}}) {
     WriteFile(path(), good.substr(0, size));
     ExpectDamaged(absl::StrCat("cut to ", size, " bytes"));
   }
@@ -175,7 +176,7 @@ TEST_F(StorageDamageTest, AFreePageThatIsInUseIsFound) {
   };
   // SQLite's file format, 1.3.11 and 1.5: the header has the first page of the list, that has numbers of free pages.
   ASSERT_GT(number_at(36), 5U) << "free pages";
-  const size_t list = size_t{number_at(32) - 1} * 16384;
+  const size_t list = size_t{number_at(32) - 1} * size_t{RecordFile::kPageBytes};
   bytes[list + 8 + 2] = 0;
   bytes[list + 8 + 3] = 2;  // The table of records.
   WriteFile(path(), bytes);
