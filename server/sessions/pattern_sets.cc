@@ -145,7 +145,7 @@ void PatternSets<Scalar>::Restore(const PatternSetDescription& set, PatternSeque
 }
 
 template <typename Scalar>
-absl::Status PatternSets<Scalar>::CopyFrom(const PatternSets& other) {
+absl::Status PatternSets<Scalar>::CopyFrom(const PatternSets& other, std::chrono::system_clock::time_point time) {
   const std::scoped_lock lock(mutex_, other.mutex_);
   for (const auto& [id, set] : other.sets_) {
     MemoryCharge charge(budget_);
@@ -153,7 +153,7 @@ absl::Status PatternSets<Scalar>::CopyFrom(const PatternSets& other) {
         !status.ok()) {
       return status;
     }
-    sets_.emplace(id, NewSet(set.key, set.patterns, set.update_time, std::move(charge)));
+    sets_.emplace(id, NewSet(set.key, set.patterns, time, std::move(charge)));
   }
   return absl::OkStatus();
 }

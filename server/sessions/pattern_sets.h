@@ -62,8 +62,8 @@ class PatternSets {
   absl::Status Delete(const std::string& id);
   // Enters a set as a store kept it, for which `charge` was taken.
   void Restore(const PatternSetDescription& set, PatternSequence<Scalar> patterns, MemoryCharge charge);
-  // Fills this, which is empty, with the sets of `other`. RESOURCE_EXHAUSTED without memory for them.
-  absl::Status CopyFrom(const PatternSets& other);
+  // Fills this, which is empty, with the sets of `other`, at `time`. RESOURCE_EXHAUSTED without memory for them.
+  absl::Status CopyFrom(const PatternSets& other, std::chrono::system_clock::time_point time);
   // Takes all sets of `other`, which is left empty; this is empty before.
   void TakeFrom(PatternSets* other);
 

@@ -75,7 +75,7 @@ auto Session<Scalar>::CreateCopy(const std::string& id, const Session& source, c
   }
   PatternSets<Scalar> sets(description.spec.input_unit_count(), description.spec.output_unit_count(),
                            environment.budget);
-  if (absl::Status status = sets.CopyFrom(source.pattern_sets_); !status.ok()) return status;
+  if (absl::Status status = sets.CopyFrom(source.pattern_sets_, first.time); !status.ok()) return status;
   const int64_t next_set_key = source.next_set_key_;
   lock.unlock();
 

@@ -146,9 +146,9 @@ class Session : public std::enable_shared_from_this<Session<Scalar>> {
   absl::StatusOr<int64_t> PublishFromRun(const Parameters<Scalar>& parameters, bool best = false);
   bool CheckpointDue() const;
   // Keeps where the run stands, `checkpoint`, or without one that it ended like this; and its reports and the model
-  // versions that the store lacks.
-  absl::Status KeepRun(const TrainingRun& run, const TrainerState<Scalar>* checkpoint, RunState state,
-                       const absl::Status& error);
+  // versions that the store lacks. The time when.
+  absl::StatusOr<TrainingRun::Time> KeepRun(const TrainingRun& run, const TrainerState<Scalar>* checkpoint,
+                                            RunState state, const absl::Status& error);
 
   // Stores `patterns` and learns from them, on a training worker. The optimizer goes on where it was while options stay
   // the same, here and in ApplyGradient.

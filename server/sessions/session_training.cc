@@ -142,8 +142,9 @@ absl::StatusOr<int64_t> Session<Scalar>::PublishFromRun(const Parameters<Scalar>
 }
 
 template <typename Scalar>
-absl::Status Session<Scalar>::KeepRun(const TrainingRun& run, const TrainerState<Scalar>* checkpoint, RunState state,
-                                      const absl::Status& error) {
+absl::StatusOr<TrainingRun::Time> Session<Scalar>::KeepRun(const TrainingRun& run,
+                                                           const TrainerState<Scalar>* checkpoint, RunState state,
+                                                           const absl::Status& error) {
   const std::lock_guard commit(commit_mutex_);
   if (absl::Status status = CheckOpen(); !status.ok()) return status;
   const Clock::time_point begin = Clock::now();
@@ -167,7 +168,7 @@ absl::Status Session<Scalar>::KeepRun(const TrainingRun& run, const TrainerState
   active_run_ = std::move(kept);
   kept_report_count_ += std::ssize(change.reports);
   if (HasEnded(state)) hidden_sets_.clear();
-  return absl::OkStatus();
+  return change.time;
 }
 
 template class Session<float>;

@@ -79,11 +79,11 @@ absl::Status TrainingRun::AddReport(const EpochReport& report) {
   return absl::OkStatus();
 }
 
-void TrainingRun::End(RunState state, absl::Status error) {
+void TrainingRun::End(RunState state, absl::Status error, Time time) {
   const std::lock_guard lock(mutex_);
   status_.state = state;
   status_.error = std::move(error);
-  status_.end_time = std::chrono::system_clock::now();
+  status_.end_time = time;
   changed_.notify_all();
 }
 

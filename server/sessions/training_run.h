@@ -106,7 +106,7 @@ class TrainingRun {
   // Called by the run's job alone. AddReport fails with RESOURCE_EXHAUSTED without memory for the report.
   void Start();
   absl::Status AddReport(const EpochReport& report);
-  void End(RunState state, absl::Status error);
+  void End(RunState state, absl::Status error, Time time);
 
   // The report of epoch `after_epoch` + 1, waiting for it; none when the run has ended before it, or `give_up` said so.
   std::optional<EpochReport> WaitForReport(int64_t after_epoch, const StopCheck& give_up) const;

@@ -39,7 +39,7 @@ template <typename Scalar>
 TrainingRunJob<Scalar>::~TrainingRunJob() {
   trainer_.reset();
   charge_.reset();
-  run_->End(end_state_, std::move(end_error_));
+  run_->End(end_state_, std::move(end_error_), end_time_);
 }
 
 template <typename Scalar>
@@ -56,7 +56,8 @@ bool TrainingRunJob<Scalar>::RunSlice() {
     bool more = true;
     while (more && Clock::now() - slice_start < TrainingWorkers::kSlice) more = Step();
     if (!more || !session_->CheckpointDue()) return more;
-    const absl::Status status = session_->KeepRun(*run_, &trainer_->state(), RunState::kRunning, absl::OkStatus());
+    const absl::Status status =
+        session_->KeepRun(*run_, &trainer_->state(), RunState::kRunning, absl::OkStatus()).status();
     // On a full disk the run goes on, to be kept when there is room again.
     return status.ok() || absl::IsResourceExhausted(status) || Fail(status);
   } catch (const std::bad_alloc&) {
@@ -144,22 +145,23 @@ bool TrainingRunJob<Scalar>::Fail(absl::Status error) {
 
 template <typename Scalar>
 bool TrainingRunJob<Scalar>::Finish(RunState state, absl::Status error) {
-  absl::Status kept;
+  absl::StatusOr<TrainingRun::Time> kept;
   try {
     kept = session_->KeepRun(*run_, nullptr, state, error);
   } catch (const std::bad_alloc&) {
     kept = Error(absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT", "the server ran out of memory in training");
   }
-  if (kept.ok()) return EndWith(state, std::move(error));
+  if (kept.ok()) return EndWith(state, std::move(error), *kept);
   // Unkept, it has not ended: the session, opened anew, takes it up at its last checkpoint.
-  session_->Fail(kept);
-  return EndWith(RunState::kCancelled, kept);
+  session_->Fail(kept.status());
+  return EndWith(RunState::kCancelled, kept.status(), std::chrono::system_clock::now());
 }
 
 template <typename Scalar>
-bool TrainingRunJob<Scalar>::EndWith(RunState state, absl::Status error) {
+bool TrainingRunJob<Scalar>::EndWith(RunState state, absl::Status error, TrainingRun::Time time) {
   end_state_ = state;
   end_error_ = std::move(error);
+  end_time_ = time;
   return false;
 }
 
@@ -170,8 +172,8 @@ void TrainingRunJob<Scalar>::Abandon() {
     return;
   }
   // What fails here is done again from the checkpoint before.
-  session_->KeepRun(*run_, &trainer_->state(), run_->status().state, absl::OkStatus()).IgnoreError();
-  EndWith(RunState::kCancelled, ShuttingDown());
+  session_->KeepRun(*run_, &trainer_->state(), run_->status().state, absl::OkStatus()).status().IgnoreError();
+  EndWith(RunState::kCancelled, ShuttingDown(), std::chrono::system_clock::now());
 }
 
 template class TrainingRunJob<float>;

@@ -42,7 +42,7 @@ class TrainingRunJob final : public TrainingJob {
   // Keeps that the run ended, and how; false, for there is no more to do.
   bool Finish(RunState state, absl::Status error);
   // Notes how the run ends for its watchers; false.
-  bool EndWith(RunState state, absl::Status error);
+  bool EndWith(RunState state, absl::Status error, TrainingRun::Time time);
   EpochReport Report(int64_t model_version) const;
 
   const std::shared_ptr<Session<Scalar>> session_;
@@ -56,6 +56,7 @@ class TrainingRunJob final : public TrainingJob {
   Clock::duration epoch_training_time_{};  // Spent in the steps of the epoch under way.
   RunState end_state_ = RunState::kCancelled;
   absl::Status end_error_;
+  TrainingRun::Time end_time_ = std::chrono::system_clock::now();
 };
 
 }  // namespace backprop::server

@@ -143,7 +143,7 @@ TEST_F(PatternSetsTest, ASequenceTakenEarlierDoesNotGrow) {
 TEST_F(PatternSetsTest, ACopyIsIndependentOfItsSource) {
   ASSERT_TRUE(Append("s", 0, Part(patterns_, 0, 4)).ok());
   Sets copy(2, 1, &budget_);
-  ASSERT_TRUE(copy.CopyFrom(sets_).ok());
+  ASSERT_TRUE(copy.CopyFrom(sets_, kTime).ok());
   ASSERT_TRUE(Append("s", 4, Part(patterns_, 4, 2)).ok());
   MemoryCharge charge(&budget_);
   ASSERT_TRUE(copy.Check("s", 4, Part(patterns_, 8, 2), &charge).ok());

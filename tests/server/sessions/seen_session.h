@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -17,10 +18,13 @@ struct SeenSession {
   explicit SeenSession(const Session<double>& session)
       : state(session.state()), versions(session.model_versions().List()) {
     for (const PatternSetDescription& set : session.pattern_sets().List()) {
-      sets.emplace_back(set.id, set.key, session.pattern_sets().Get(set.id)->Slice(0, set.pattern_count));
+      sets.emplace_back(set.id, set.key, set.update_time,
+                        session.pattern_sets().Get(set.id)->Slice(0, set.pattern_count));
     }
     for (const auto& run : session.ListTrainingRuns()) {
-      run_states.emplace_back(run->id(), run->status().state, run->status().error);
+      const TrainingRun::Status status = run->status();
+      run_states.emplace_back(run->id(), status.state, status.error, status.create_time, status.start_time,
+                              status.end_time);
       for (const EpochReport& report : run->ReportsAfter(0)) {
         reports.emplace_back(report.epoch, report.training.log_likelihood, report.model_version);
       }
@@ -29,8 +33,10 @@ struct SeenSession {
 
   SessionState state;
   std::vector<std::shared_ptr<const Snapshot<double>>> versions;
-  std::vector<std::tuple<std::string, int64_t, Patterns<double>>> sets;
-  std::vector<std::tuple<std::string, RunState, absl::Status>> run_states;
+  using Time = TrainingRun::Time;
+  std::vector<std::tuple<std::string, int64_t, Time, Patterns<double>>> sets;
+  std::vector<std::tuple<std::string, RunState, absl::Status, Time, std::optional<Time>, std::optional<Time>>>
+      run_states;
   std::vector<std::tuple<int64_t, double, int64_t>> reports;
 };
 

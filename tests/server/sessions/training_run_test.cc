@@ -11,6 +11,8 @@
 namespace backprop::server {
 namespace {
 
+constexpr TrainingRun::Time kEnd(std::chrono::seconds(5));
+
 EpochReport ReportOf(int64_t epoch, bool best = false) {
   EpochReport report;
   report.epoch = epoch;
@@ -32,9 +34,9 @@ TEST_F(TrainingRunTest, GoesFromQueuedThroughRunningToItsEnd) {
   EXPECT_EQ(run_.status().state, RunState::kRunning);
   EXPECT_EQ(run_.queue_position(), 0);
   EXPECT_TRUE(run_.status().start_time.has_value());
-  run_.End(RunState::kSucceeded, absl::OkStatus());
+  run_.End(RunState::kSucceeded, absl::OkStatus(), kEnd);
   EXPECT_EQ(run_.status().state, RunState::kSucceeded);
-  EXPECT_TRUE(run_.status().end_time.has_value());
+  EXPECT_EQ(run_.status().end_time, kEnd);
 }
 
 TEST_F(TrainingRunTest, EveryWatcherSeesEveryReportOnceWhereverItStarts) {
@@ -49,7 +51,7 @@ TEST_F(TrainingRunTest, EveryWatcherSeesEveryReportOnceWhereverItStarts) {
     }
     run_.Start();
     for (int64_t epoch = 1; epoch <= 100; ++epoch) ASSERT_TRUE(run_.AddReport(ReportOf(epoch)).ok());
-    run_.End(RunState::kSucceeded, absl::OkStatus());
+    run_.End(RunState::kSucceeded, absl::OkStatus(), kEnd);
   }
   for (size_t w = 0; w < seen.size(); ++w) {
     ASSERT_EQ(seen[w].size(), 100 - 10 * w);
@@ -61,7 +63,7 @@ TEST_F(TrainingRunTest, PastReportsAreThereAfterTheEnd) {
   run_.Start();
   ASSERT_TRUE(run_.AddReport(ReportOf(1, /*best=*/true)).ok());
   ASSERT_TRUE(run_.AddReport(ReportOf(2)).ok());
-  run_.End(RunState::kCancelled, absl::CancelledError("enough"));
+  run_.End(RunState::kCancelled, absl::CancelledError("enough"), kEnd);
   EXPECT_EQ(run_.WaitForReport(0, NeverStop)->epoch, 1);
   EXPECT_EQ(run_.WaitForReport(1, NeverStop)->epoch, 2);
   EXPECT_FALSE(run_.WaitForReport(2, NeverStop).has_value());
