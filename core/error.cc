@@ -13,6 +13,7 @@ namespace {
 
 constexpr char kReasonPayload[] = "backprop/reason";
 constexpr char kViolationsPayload[] = "backprop/violations";
+constexpr char kMetadataPayload[] = "backprop/metadata";
 constexpr char kRetryDelayPayload[] = "backprop/retry-delay-ms";
 
 // ASCII separators: they occur in no field path, and Add takes them out of descriptions, which may quote the caller.
@@ -24,6 +25,17 @@ std::string WithoutSeparators(std::string text) {
     if (c == kUnit || c == kRecord) c = '?';
   }
   return text;
+}
+
+// What a payload has in records of two units.
+std::vector<std::pair<std::string, std::string>> PairsOf(const absl::Status& status, absl::string_view payload_type) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  const auto payload = status.GetPayload(payload_type);
+  if (!payload) return pairs;
+  for (absl::string_view record : absl::StrSplit(std::string(*payload), kRecord)) {
+    pairs.push_back(absl::StrSplit(record, absl::MaxSplits(kUnit, 1)));
+  }
+  return pairs;
 }
 
 }  // namespace
@@ -65,6 +77,18 @@ absl::Status Error(absl::StatusCode code, absl::string_view reason, absl::string
   return status;
 }
 
+absl::Status WithMetadata(absl::Status status, absl::string_view key, absl::string_view value) {
+  const auto before = status.GetPayload(kMetadataPayload);
+  std::string all = before ? std::string(*before) + kRecord : std::string();
+  absl::StrAppend(&all, key, std::string(1, kUnit), WithoutSeparators(std::string(value)));
+  status.SetPayload(kMetadataPayload, absl::Cord(all));
+  return status;
+}
+
+absl::Status WithMetadata(absl::Status status, absl::string_view key, int64_t value) {
+  return WithMetadata(std::move(status), key, absl::StrCat(value));
+}
+
 absl::Status WithRetryDelay(absl::Status status, std::chrono::milliseconds delay) {
   status.SetPayload(kRetryDelayPayload, absl::Cord(absl::StrCat(delay.count())));
   return status;
@@ -77,13 +101,15 @@ std::string ReasonOf(const absl::Status& status) {
 
 std::vector<Violation> ViolationsOf(const absl::Status& status) {
   std::vector<Violation> violations;
-  const auto payload = status.GetPayload(kViolationsPayload);
-  if (!payload) return violations;
-  for (absl::string_view record : absl::StrSplit(std::string(*payload), kRecord)) {
-    const std::pair<std::string, std::string> parts = absl::StrSplit(record, absl::MaxSplits(kUnit, 1));
-    violations.push_back({parts.first, parts.second});
+  for (auto& [field, description] : PairsOf(status, kViolationsPayload)) {
+    violations.push_back({std::move(field), std::move(description)});
   }
   return violations;
+}
+
+std::map<std::string, std::string> MetadataOf(const absl::Status& status) {
+  const std::vector<std::pair<std::string, std::string>> pairs = PairsOf(status, kMetadataPayload);
+  return {pairs.begin(), pairs.end()};
 }
 
 std::optional<std::chrono::milliseconds> RetryDelayOf(const absl::Status& status) {

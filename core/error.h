@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,12 +45,17 @@ absl::Status InvalidField(std::string field, std::string description);
 // An error with a reason in UPPER_SNAKE and a message that says what to change.
 absl::Status Error(absl::StatusCode code, absl::string_view reason, absl::string_view message);
 
+// `status` with a fact for programs: of a limit "limit", of an active run "training_run". A key is given once.
+absl::Status WithMetadata(absl::Status status, absl::string_view key, absl::string_view value);
+absl::Status WithMetadata(absl::Status status, absl::string_view key, int64_t value);
+
 // `status` with the advice to try again after `delay`.
 absl::Status WithRetryDelay(absl::Status status, std::chrono::milliseconds delay);
 
 // The reason given to Error, INVALID_FIELDS for violations, or empty.
 std::string ReasonOf(const absl::Status& status);
 std::vector<Violation> ViolationsOf(const absl::Status& status);
+std::map<std::string, std::string> MetadataOf(const absl::Status& status);
 std::optional<std::chrono::milliseconds> RetryDelayOf(const absl::Status& status);
 
 }  // namespace backprop

@@ -75,10 +75,12 @@ absl::StatusOr<TrainingWorkers::Place> TrainingWorkers::TakePlace() {
   const std::lock_guard lock(mutex_);
   if (stopping_) return ShuttingDown();
   if (std::ssize(waiting_) + running_count_ + place_count_ >= options_.queue_limit) {
-    return WithRetryDelay(Error(absl::StatusCode::kResourceExhausted, "TRAINING_QUEUE_FULL",
-                                absl::StrCat("the training queue is full with ", options_.queue_limit,
-                                             " jobs; try again when one has ended, or raise --queue-limit")),
-                          std::chrono::seconds(1));
+    return WithMetadata(
+        WithRetryDelay(Error(absl::StatusCode::kResourceExhausted, "TRAINING_QUEUE_FULL",
+                             absl::StrCat("the training queue is full with ", options_.queue_limit,
+                                          " jobs; try again when one has ended, or raise --queue-limit")),
+                       std::chrono::seconds(1)),
+        "limit", options_.queue_limit);
   }
   ++place_count_;
   return Place(nullptr, [this](void*) {

@@ -37,11 +37,12 @@ Part DecodePart(const v1::ComputeHessianRequest& request, const NetworkSpec& spe
 // A matrix of more numbers than there may be parameters is not computed.
 absl::Status CheckParameterCount(const Part& part) {
   if (part.diagonal || part.parameter_count <= kMaxHessianParameters) return absl::OkStatus();
-  return Error(absl::StatusCode::kResourceExhausted, "HESSIAN_LIMIT",
-               absl::StrCat(part.layer ? "the layer" : "the network", " has ", part.parameter_count,
-                            " parameters, and a Hessian is computed of at most ", kMaxHessianParameters,
-                            "; ask for the diagonal", part.layer ? "" : ", for a layer",
-                            ", or for products with directions (ComputeHessianVectorProduct)"));
+  return WithMetadata(Error(absl::StatusCode::kResourceExhausted, "HESSIAN_LIMIT",
+                            absl::StrCat(part.layer ? "the layer" : "the network", " has ", part.parameter_count,
+                                         " parameters, and a Hessian is computed of at most ", kMaxHessianParameters,
+                                         "; ask for the diagonal", part.layer ? "" : ", for a layer",
+                                         ", or for products with directions (ComputeHessianVectorProduct)")),
+                      "limit", kMaxHessianParameters);
 }
 
 template <typename Scalar>

@@ -32,8 +32,9 @@ absl::Status Afford(const DerivativePrice& price, int64_t answer_bytes, const Wo
         above_request ? absl::StrCat("the request's work_limit is ", limit.request)
                       : absl::StrCat("the server allows ", limit.server,
                                      " (--work-limit, in 10^9); take fewer patterns or directions at a time");
-    return Error(absl::StatusCode::kResourceExhausted, "WORK_LIMIT",
-                 absl::StrCat(what, " would take ", price.multiply_adds, " multiply-adds, and ", most));
+    return WithMetadata(Error(absl::StatusCode::kResourceExhausted, "WORK_LIMIT",
+                              absl::StrCat(what, " would take ", price.multiply_adds, " multiply-adds, and ", most)),
+                        "limit", above_request ? limit.request : limit.server);
   }
   return charge->Grow(SaturatingSum(price.workspace_bytes, answer_bytes), what);
 }

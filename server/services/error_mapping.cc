@@ -60,6 +60,9 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
   google::rpc::ErrorInfo info;
   info.set_reason(ReasonOf(status).empty() ? DefaultReason(status.code()) : ReasonOf(status));
   info.set_domain("backprop");
+  for (const auto& [key, value] : MetadataOf(status)) {
+    (*info.mutable_metadata())[key] = Shortened(value, kMaxDescriptionLength);
+  }
   rpc.add_details()->PackFrom(info);
   google::rpc::BadRequest bad_request;
   for (const Violation& violation : ViolationsOf(status)) {
@@ -88,8 +91,10 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
 
 absl::Status CheckAnswerBytes(int64_t bytes, absl::string_view what, absl::string_view remedy) {
   if (bytes <= kMaxAnswerBytes) return absl::OkStatus();
-  return Error(absl::StatusCode::kResourceExhausted, "ANSWER_TOO_LARGE",
-               absl::StrCat(what, " would take ", bytes, " bytes; an answer holds ", kMaxAnswerBytes, ": ", remedy));
+  return WithMetadata(
+      Error(absl::StatusCode::kResourceExhausted, "ANSWER_TOO_LARGE",
+            absl::StrCat(what, " would take ", bytes, " bytes; an answer holds ", kMaxAnswerBytes, ": ", remedy)),
+      "limit", kMaxAnswerBytes);
 }
 
 }  // namespace backprop::server

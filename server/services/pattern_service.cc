@@ -223,8 +223,10 @@ grpc::Status PatternServiceImpl::ReadPatterns(grpc::ServerContext* call, const v
     const auto patterns = session->pattern_sets().Get(name->child);
     if (!patterns.ok()) return patterns.status();
     if (request->offset() > patterns->count()) {
-      return Error(absl::StatusCode::kOutOfRange, "OFFSET_BEYOND_END",
-                   absl::StrCat("offset ", request->offset(), " is beyond the end of the set, ", patterns->count()));
+      return WithMetadata(
+          Error(absl::StatusCode::kOutOfRange, "OFFSET_BEYOND_END",
+                absl::StrCat("offset ", request->offset(), " is beyond the end of the set, ", patterns->count())),
+          "next_offset", patterns->count());
     }
     const NetworkSpec spec = session->spec();
     const int64_t page = std::max<int64_t>(kReadPatternsBytes / patterns->bytes_per_pattern(), 1);

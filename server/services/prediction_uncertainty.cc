@@ -34,9 +34,10 @@ absl::Status AddUncertainty(const Session<Scalar>& session, const v1::PredictReq
                             const StopCheck& stopped, v1::PredictResponse* response) {
   const NetworkSpec spec = session.spec();
   if (spec.parameter_count() > kMaxHessianParameters) {
-    return Error(absl::StatusCode::kResourceExhausted, "HESSIAN_LIMIT",
-                 absl::StrCat("the network has ", spec.parameter_count(),
-                              " parameters, and with_uncertainty takes at most ", kMaxHessianParameters));
+    return WithMetadata(Error(absl::StatusCode::kResourceExhausted, "HESSIAN_LIMIT",
+                              absl::StrCat("the network has ", spec.parameter_count(),
+                                           " parameters, and with_uncertainty takes at most ", kMaxHessianParameters)),
+                        "limit", kMaxHessianParameters);
   }
   const v1::LaplaceApproximation& laplace = request.laplace_approximation();
   absl::StatusOr<PatternSequence<Scalar>> stored =

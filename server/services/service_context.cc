@@ -9,12 +9,14 @@ namespace backprop::server {
 absl::StatusOr<StreamSlots::Slot> StreamSlots::Take() {
   if (++taken_ > limit_) {
     --taken_;
-    return WithRetryDelay(
-        Error(absl::StatusCode::kResourceExhausted, "STREAM_LIMIT",
-              absl::StrCat(
-                  "the server has ", limit_,
-                  " streams and calls for second derivatives open, its limit; close some, or raise --max-streams")),
-        std::chrono::seconds(1));
+    return WithMetadata(
+        WithRetryDelay(
+            Error(absl::StatusCode::kResourceExhausted, "STREAM_LIMIT",
+                  absl::StrCat(
+                      "the server has ", limit_,
+                      " streams and calls for second derivatives open, its limit; close some, or raise --max-streams")),
+            std::chrono::seconds(1)),
+        "limit", limit_);
   }
   return Slot(nullptr, [this](void*) { --taken_; });
 }

@@ -10,10 +10,11 @@ namespace backprop::server {
 namespace {
 
 absl::Status FileTooLarge(int64_t most) {
-  return Error(
-      absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT",
-      absl::StrCat("the file is longer than ", most, " bytes, which no session within this server's memory limit ",
-                   "is; restore it on a server with a larger --memory-limit"));
+  return WithMetadata(Error(absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT",
+                            absl::StrCat("the file is longer than ", most,
+                                         " bytes, which no session within this server's memory limit ",
+                                         "is; restore it on a server with a larger --memory-limit")),
+                      "limit", most);
 }
 
 }  // namespace

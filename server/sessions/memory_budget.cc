@@ -18,10 +18,11 @@ absl::Status MemoryCharge::Grow(int64_t bytes, absl::string_view purpose) {
     while (bytes <= budget_->limit_ && bytes > budget_->limit_ - used && budget_->reclaim_ && budget_->reclaim_())
       used = budget_->used_;
     if (bytes > budget_->limit_ - used) {
-      return Error(
-          absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT",
-          absl::StrCat(purpose, " would take ", bytes, " bytes, but of the server's ", budget_->limit_, " bytes ", used,
-                       " are in use; delete sessions or pattern sets, or raise --memory-limit"));
+      return WithMetadata(
+          Error(absl::StatusCode::kResourceExhausted, "MEMORY_LIMIT",
+                absl::StrCat(purpose, " would take ", bytes, " bytes, but of the server's ", budget_->limit_, " bytes ",
+                             used, " are in use; delete sessions or pattern sets, or raise --memory-limit")),
+          "limit", budget_->limit_);
     }
   } while (!budget_->used_.compare_exchange_weak(used, used + bytes));
   bytes_ += bytes;

@@ -15,9 +15,10 @@ absl::Status CheckRepeat(const PatternSequence<Scalar>& stored, int64_t offset, 
     return Error(absl::StatusCode::kAlreadyExists, "PATTERNS_ALREADY_STORED",
                  absl::StrCat("these ", patterns.count(), " patterns are stored at offset ", offset, " already"));
   }
-  return Error(absl::StatusCode::kFailedPrecondition, "PATTERNS_DIFFER",
-               absl::StrCat("other patterns are stored at offset ", offset, "; to append, use the next offset, ",
-                            stored.count()));
+  return WithMetadata(Error(absl::StatusCode::kFailedPrecondition, "PATTERNS_DIFFER",
+                            absl::StrCat("other patterns are stored at offset ", offset,
+                                         "; to append, use the next offset, ", stored.count())),
+                      "next_offset", stored.count());
 }
 
 }  // namespace
@@ -91,19 +92,24 @@ absl::Status PatternSets<Scalar>::Check(const std::string& id, std::optional<int
       next_offset = found->second.patterns.count() + staged_count;
       if (offset && *offset < next_offset) stored = found->second.patterns;
     } else if (sets_.size() >= kMaxPatternSets) {
-      return Error(absl::StatusCode::kResourceExhausted, "PATTERN_SET_LIMIT",
-                   absl::StrCat("the session has ", kMaxPatternSets, " pattern sets, the limit; delete one first"));
+      return WithMetadata(
+          Error(absl::StatusCode::kResourceExhausted, "PATTERN_SET_LIMIT",
+                absl::StrCat("the session has ", kMaxPatternSets, " pattern sets, the limit; delete one first")),
+          "limit", int64_t{kMaxPatternSets});
     }
   }
   if (stored) return CheckRepeat(*stored, *offset, patterns);
   if (offset && *offset > next_offset) {
-    return Error(absl::StatusCode::kOutOfRange, "OFFSET_BEYOND_END",
-                 absl::StrCat("offset ", *offset, " is beyond the end of the set; the next offset is ", next_offset));
+    return WithMetadata(
+        Error(absl::StatusCode::kOutOfRange, "OFFSET_BEYOND_END",
+              absl::StrCat("offset ", *offset, " is beyond the end of the set; the next offset is ", next_offset)),
+        "next_offset", next_offset);
   }
   if (patterns.count() > max_patterns_ - next_offset) {
-    return Error(absl::StatusCode::kResourceExhausted, "PATTERN_LIMIT",
-                 absl::StrCat("a pattern set holds at most ", max_patterns_, " patterns, and `", id, "` has ",
-                              next_offset, "; append to another set"));
+    return WithMetadata(Error(absl::StatusCode::kResourceExhausted, "PATTERN_LIMIT",
+                              absl::StrCat("a pattern set holds at most ", max_patterns_, " patterns, and `", id,
+                                           "` has ", next_offset, "; append to another set")),
+                        "limit", max_patterns_);
   }
   const int64_t bytes_per_pattern = PatternSequence<Scalar>(input_count_, target_count_).bytes_per_pattern();
   return charge->Grow(patterns.count() * bytes_per_pattern, absl::StrCat("the patterns for set `", id, "`"));

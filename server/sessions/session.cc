@@ -140,9 +140,10 @@ absl::Status Session<Scalar>::CheckNotTraining() const {
   if (absl::Status status = CheckOpen(); !status.ok()) return status;
   const std::shared_ptr<TrainingRun> active = ActiveRun();
   if (active == nullptr) return absl::OkStatus();
-  return Error(absl::StatusCode::kFailedPrecondition, "ACTIVE_TRAINING_RUN",
-               absl::StrCat(TrainingRunName(state().description.id, active->id()),
-                            " is training this session; wait for its end or cancel it"));
+  const std::string name = TrainingRunName(state().description.id, active->id());
+  return WithMetadata(Error(absl::StatusCode::kFailedPrecondition, "ACTIVE_TRAINING_RUN",
+                            absl::StrCat(name, " is training this session; wait for its end or cancel it")),
+                      "training_run", name);
 }
 
 template <typename Scalar>

@@ -140,9 +140,11 @@ absl::StatusOr<int64_t> Session<Scalar>::ApplyGradient(const Parameters<Scalar>&
     learner = LearnerFor(options);
   }
   if (expected_model_version && *expected_model_version != latest->model_version) {
-    return Error(absl::StatusCode::kFailedPrecondition, "MODEL_VERSION_MISMATCH",
-                 absl::StrCat("the model version is ", latest->model_version, ", not the expected ",
-                              *expected_model_version, "; compute the gradient again at the latest version"));
+    return WithMetadata(
+        Error(absl::StatusCode::kFailedPrecondition, "MODEL_VERSION_MISMATCH",
+              absl::StrCat("the model version is ", latest->model_version, ", not the expected ",
+                           *expected_model_version, "; compute the gradient again at the latest version")),
+        "model_version", latest->model_version);
   }
   // The gradient as it came and as it is changed, the parameters twice, and the optimizer's memory in two learners.
   const int64_t vectors = 4 + 2 * OptimizerVectorCount(options.optimizer);

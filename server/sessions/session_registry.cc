@@ -59,9 +59,10 @@ absl::StatusOr<AnySession> SessionRegistry::Enter(const std::string& id, const C
                  absl::StrCat("session `", id, "` is there already; choose another id or delete it"));
   }
   if (sessions_.size() >= limits_.max_sessions) {
-    return Error(absl::StatusCode::kResourceExhausted, "SESSION_LIMIT",
-                 absl::StrCat("the server has ", limits_.max_sessions,
-                              " sessions, its limit; delete one, or raise --max-sessions"));
+    return WithMetadata(Error(absl::StatusCode::kResourceExhausted, "SESSION_LIMIT",
+                              absl::StrCat("the server has ", limits_.max_sessions,
+                                           " sessions, its limit; delete one, or raise --max-sessions")),
+                        "limit", static_cast<int64_t>(limits_.max_sessions));
   }
   Entry& entry = sessions_.emplace(id, Entry{.busy = true}).first->second;
   lock.unlock();

@@ -13,10 +13,12 @@ absl::StatusOr<TurnQueue::Turn> TurnQueue::Take(const StopCheck& given_up) {
   std::unique_lock lock(mutex_);
   if (taken_) {
     if (waiting_count_ == kMaxWaitingForTurn) {
-      return WithRetryDelay(Error(absl::StatusCode::kResourceExhausted, "SESSION_BUSY",
-                                  absl::StrCat("the session is learning from a message or a gradient, and ",
-                                               kMaxWaitingForTurn, " calls wait for that, the limit; try again later")),
-                            std::chrono::seconds(1));
+      return WithMetadata(
+          WithRetryDelay(Error(absl::StatusCode::kResourceExhausted, "SESSION_BUSY",
+                               absl::StrCat("the session is learning from a message or a gradient, and ",
+                                            kMaxWaitingForTurn, " calls wait for that, the limit; try again later")),
+                         std::chrono::seconds(1)),
+          "limit", kMaxWaitingForTurn);
     }
     ++waiting_count_;
     const absl::Cleanup leave = [this] { --waiting_count_; };

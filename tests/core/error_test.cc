@@ -83,6 +83,14 @@ TEST(ErrorTest, CarriesARetryDelay) {
   EXPECT_EQ(ReasonOf(status), "BUSY");
 }
 
+TEST(ErrorTest, CarriesMetadata) {
+  const absl::Status status = WithMetadata(
+      WithMetadata(Error(absl::StatusCode::kResourceExhausted, "A_LIMIT", "full"), "limit", 7), "name", "a\x1f\x1e");
+  EXPECT_EQ(MetadataOf(status), (std::map<std::string, std::string>{{"limit", "7"}, {"name", "a??"}}));
+  EXPECT_EQ(ReasonOf(status), "A_LIMIT");
+  EXPECT_TRUE(MetadataOf(absl::OkStatus()).empty());
+}
+
 TEST(ErrorTest, OfOthersHasNoReasonNorDelay) {
   for (const absl::Status& status : {absl::OkStatus(), absl::InternalError("of a library")}) {
     EXPECT_EQ(ReasonOf(status), "");

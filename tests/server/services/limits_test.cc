@@ -75,6 +75,7 @@ TEST(LimitsTest, SixtyFourPatternSetsAreTheLimit) {
   const RpcError error = append(64);
   EXPECT_EQ(error.code, grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(error.reason, "PATTERN_SET_LIMIT");
+  EXPECT_EQ(error.metadata.at("limit"), "64");
 }
 
 TEST(LimitsTest, FewBytesThatDecodeToManyAreRefusedBeforeTheyDo) {
@@ -108,6 +109,7 @@ TEST(LimitsTest, FewBytesThatDecodeToMoreThanTheMemoryLimitAreRefusedBeforeTheyD
   const RpcError error = MustFail(server.evaluations, &EvaluationStub::Evaluate, with(5000));  // 78 MiB of targets.
   EXPECT_EQ(error.code, grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(error.reason, "MEMORY_LIMIT");
+  EXPECT_EQ(error.metadata.at("limit"), std::to_string(64 << 20));
   v1::PredictRequest predict;
   predict.set_session("sessions/a");
   Fill(predict.mutable_inputs(), 5000, 1);
@@ -144,6 +146,7 @@ TEST(LimitsTest, AnAnswerOfPredictionsThatFitsNoMessageIsRefused) {
   const RpcError error = MustFail(server.predictions, &PredictionStub::Predict, request);
   EXPECT_EQ(error.code, grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(error.reason, "ANSWER_TOO_LARGE");
+  EXPECT_EQ(error.metadata.at("limit"), std::to_string(255 << 20));
   const int most = ((255 << 20)) / (2000 * 5);
   Fill(request.mutable_inputs(), most, 1);
   EXPECT_EQ(Must(server.predictions, &PredictionStub::Predict, request).outputs().row_count(), most);
@@ -156,6 +159,7 @@ TEST(LimitsTest, GradientsOfManyPatternsThatFitNoMessageAreRefused) {
   const std::string request = "session: 'sessions/a' pattern_set: 's' ";
   const RpcError error = MustFail(server.derivatives, &DerivativeStub::ComputeGradient, request + "per_pattern: true");
   EXPECT_EQ(error.reason, "ANSWER_TOO_LARGE");
+  EXPECT_EQ(error.metadata.at("limit"), std::to_string(255 << 20));
   EXPECT_EQ(Must(server.derivatives, &DerivativeStub::ComputeGradient, request).pattern_count(), 16 * 65'536);
 }
 
@@ -166,6 +170,7 @@ TEST(LimitsTest, SessionsAreMadeToTheLimit) {
   const RpcError error = MustFail(server.sessions, &SessionStub::CopySession, "name: 'sessions/a' session_id: 'c'");
   EXPECT_EQ(error.code, grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(error.reason, "SESSION_LIMIT");
+  EXPECT_EQ(error.metadata.at("limit"), "2");
   Must(server.sessions, &SessionStub::DeleteSession, "name: 'sessions/b'");
   Create(server, "c", kTiny);
 }
@@ -201,6 +206,7 @@ TEST(LimitsTest, StreamsAreOpenToTheLimitAndOthersGoOn) {
   const RpcError error = ErrorOf(third.status);
   EXPECT_EQ(error.code, grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(error.reason, "STREAM_LIMIT");
+  EXPECT_EQ(error.metadata.at("limit"), "2");
   EXPECT_TRUE(error.has_retry_delay);
   Must(server.sessions, &SessionStub::GetSession, "name: 'sessions/a'");
   ASSERT_TRUE(streams[0]->Write(request));
@@ -233,6 +239,7 @@ TEST(LimitsTest, RunsAreQueuedToTheLimit) {
   const RpcError error = ErrorOf(runs.back()->Finish());
   EXPECT_EQ(error.code, grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(error.reason, "TRAINING_QUEUE_FULL");
+  EXPECT_EQ(error.metadata.at("limit"), "2");
   EXPECT_TRUE(error.has_retry_delay);
   EXPECT_EQ(Must(server.training, &TrainingStub::ListTrainingRuns, "session: 'sessions/c'").training_runs_size(), 0);
   Must(server.training, &TrainingStub::CancelTrainingRun, "name: 'sessions/a/trainingRuns/run-1'");

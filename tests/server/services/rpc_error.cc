@@ -16,6 +16,7 @@ RpcError ErrorOf(const google::rpc::Status& status) {
       EXPECT_TRUE(detail.UnpackTo(&info));
       error.reason = info.reason();
       error.domain = info.domain();
+      error.metadata.insert(info.metadata().begin(), info.metadata().end());
     } else if (detail.Is<google::rpc::BadRequest>()) {
       EXPECT_TRUE(detail.UnpackTo(&bad_request));
       for (const auto& violation : bad_request.field_violations()) error.fields.push_back(violation.field());

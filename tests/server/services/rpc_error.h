@@ -3,6 +3,7 @@
 
 #include <grpcpp/support/status.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,10 @@ namespace backprop::server {
 struct RpcError {
   grpc::StatusCode code = grpc::StatusCode::OK;
   std::string message = {};
-  std::string reason = {};               // Of google.rpc.ErrorInfo.
-  std::string domain = {};               // Likewise.
-  std::vector<std::string> fields = {};  // Of google.rpc.BadRequest, sorted.
+  std::string reason = {};                           // Of google.rpc.ErrorInfo.
+  std::string domain = {};                           // Likewise.
+  std::map<std::string, std::string> metadata = {};  // Likewise.
+  std::vector<std::string> fields = {};              // Of google.rpc.BadRequest, sorted.
   bool has_retry_delay = false;
 };
 

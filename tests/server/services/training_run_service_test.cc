@@ -89,6 +89,7 @@ TEST_F(TrainingRunServiceTest, ASecondRunIsRefusedNamingTheFirst) {
   const RpcError error = ErrorOf(second.status);
   EXPECT_EQ(error.code, grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(error.reason, "ACTIVE_TRAINING_RUN");
+  EXPECT_EQ(error.metadata.at("training_run"), "sessions/a/trainingRuns/run-1");
   EXPECT_THAT(error.message, testing::HasSubstr("sessions/a/trainingRuns/run-1"));
   Cancel("run-1");
   EXPECT_TRUE(Run("epoch_count: 1").status.ok());
