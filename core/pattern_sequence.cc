@@ -32,10 +32,20 @@ struct PatternSequence<Scalar>::Chunk {
   Chunk(int input_count, int target_count, int64_t capacity)
       : inputs(input_count, capacity), targets(target_count, capacity), weights(capacity) {}
 
-  // True when columns [from, from + n) are the caller's to write. A written column is never written again.
+  // True when columns [from, from + n) are the caller's to write.
   bool Claim(int64_t from, int64_t n) { return used.compare_exchange_strong(from, from + n); }
   PatternRoom<Scalar> RoomAt(int64_t from, int64_t n) {
     return {inputs.col(from).data(), targets.col(from).data(), weights.data() + from, n};
+  }
+  // Gives claimed columns back, if nobody has claimed any behind them.
+  void Release(int64_t from, int64_t n) {
+    int64_t end = from + n;
+    used.compare_exchange_strong(end, from);
+  }
+  void CopyColumns(const Chunk& other, int64_t from, int64_t n) {
+    inputs.middleCols(from, n) = other.inputs.middleCols(from, n);
+    targets.middleCols(from, n) = other.targets.middleCols(from, n);
+    weights.segment(from, n) = other.weights.segment(from, n);
   }
 
   Matrix<Scalar> inputs;
@@ -55,28 +65,44 @@ PatternSequence<Scalar>::PatternSequence(int input_count, int target_count)
       chunk_capacity_(int64_t{1} << chunk_shift_) {}
 
 template <typename Scalar>
+auto PatternSequence<Scalar>::NewChunk(int64_t used) const -> std::shared_ptr<Chunk> {
+  auto chunk = std::make_shared<Chunk>(input_count_, target_count_, chunk_capacity_);
+  chunk->used = used;
+  return chunk;
+}
+
+template <typename Scalar>
 std::vector<PatternRoom<Scalar>> PatternSequence<Scalar>::Extend(int64_t n) {
   std::vector<PatternRoom<Scalar>> rooms;
-  while (n > 0) {
-    const int64_t used = PlaceOf(count_) % chunk_capacity_;
-    const int64_t run = std::min(chunk_capacity_ - used, n);
-    if (used == 0) {
-      chunks_.push_back(std::make_shared<Chunk>(input_count_, target_count_, chunk_capacity_));
-      chunks_.back()->Claim(0, run);
-    } else if (!chunks_.back()->Claim(used, run)) {
-      const int64_t from = chunks_.size() == 1 ? first_ : 0;
-      auto own = std::make_shared<Chunk>(input_count_, target_count_, chunk_capacity_);
-      own->inputs.middleCols(from, used - from) = chunks_.back()->inputs.middleCols(from, used - from);
-      own->targets.middleCols(from, used - from) = chunks_.back()->targets.middleCols(from, used - from);
-      own->weights.segment(from, used - from) = chunks_.back()->weights.segment(from, used - from);
-      own->Claim(0, used + run);
-      chunks_.back() = std::move(own);
+  if (n == 0) return rooms;
+  std::vector<std::shared_ptr<Chunk>> chunks;  // In which the new patterns stand.
+  const int64_t begin = PlaceOf(count_), end = begin + n;
+  const auto chunk_count = static_cast<size_t>((end - 1) / chunk_capacity_ - begin / chunk_capacity_ + 1);
+  rooms.reserve(chunk_count);
+  chunks.reserve(chunk_count);
+  chunks_.reserve(chunks_.size() + chunk_count);
+  int64_t made_count = 0;
+  for (int64_t place = begin; place < end;) {
+    const int64_t used = place % chunk_capacity_, run = std::min(chunk_capacity_ - used, end - place);
+    if (used > 0 && !chunks_.empty() && chunks_.back()->Claim(used, run)) {
+      chunks.push_back(chunks_.back());
+    } else {
+      chunks.push_back(NewChunk(used + run));
+      ++made_count;
+      if (used > 0 && !chunks_.empty()) {
+        const int64_t from = chunks_.size() == 1 ? first_ : 0;
+        chunks.back()->CopyColumns(*chunks_.back(), from, used - from);
+      }
     }
-    rooms.push_back(chunks_.back()->RoomAt(used, run));
+    rooms.push_back(chunks.back()->RoomAt(used, run));
     ProvidePages(rooms.back().inputs, run * input_count_ * int64_t{sizeof(Scalar)});
-    count_ += run;
-    n -= run;
+    ProvidePages(rooms.back().targets, run * target_count_ * int64_t{sizeof(Scalar)});
+    place += run;
   }
+  if (begin % chunk_capacity_ > 0 && !chunks_.empty()) chunks_.pop_back();
+  chunks_.insert(chunks_.end(), chunks.begin(), chunks.end());
+  count_ += n;
+  made_chunk_count_ += made_count;
   return rooms;
 }
 
@@ -115,10 +141,25 @@ void PatternSequence<Scalar>::Append(const PatternSequence& patterns) {
 
 template <typename Scalar>
 PatternSequence<Scalar> PatternSequence<Scalar>::Tail() const {
-  PatternSequence tail(input_count_, target_count_);
-  tail.first_ = PlaceOf(count_) % chunk_capacity_;
-  if (tail.first_ > 0) tail.chunks_ = {chunks_.back()};
+  PatternSequence tail = TailAt(count_);
+  if (tail.first_ > 0 && !chunks_.empty()) tail.chunks_ = {chunks_.back()};
   return tail;
+}
+
+template <typename Scalar>
+PatternSequence<Scalar> PatternSequence<Scalar>::TailAt(int64_t offset) const {
+  PatternSequence tail(input_count_, target_count_);
+  tail.first_ = PlaceOf(offset) % chunk_capacity_;
+  return tail;
+}
+
+template <typename Scalar>
+void PatternSequence<Scalar>::Clear() {
+  if (count_ == 0) return;
+  const int64_t run = std::min(count_, chunk_capacity_ - first_);
+  chunks_.front()->Release(first_, run);
+  chunks_.resize(first_ > 0 ? 1 : 0);
+  count_ = 0;
 }
 
 template <typename Scalar>

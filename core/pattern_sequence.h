@@ -25,7 +25,8 @@ struct PatternRoom {
 // seen by another: the first to append behind a shared chunk's end claims that room, the next writes to a chunk of its
 // own. Distinct copies may be used by different threads at the same time; one copy needs a lock.
 //
-// Invariant: a column of a chunk is written once, by whoever claimed it, before anybody else knows of it.
+// Invariant: a column of a chunk is written by whoever claimed it, before it is counted in any sequence that others
+// see.
 template <typename Scalar>
 class PatternSequence {
  public:
@@ -43,7 +44,8 @@ class PatternSequence {
   int64_t bytes_per_pattern() const { return bytes_per_pattern_; }
   int64_t byte_count() const { return count_ * bytes_per_pattern_; }
 
-  // Appends `n` patterns that the caller is yet to write, into the rooms that are returned, in order.
+  // Appends `n` patterns that the caller is yet to write, into the rooms that are returned, in order. Where memory runs
+  // out it throws and has changed nothing.
   std::vector<PatternRoom<Scalar>> Extend(int64_t n);
   // Appends all of `patterns`, which have targets.
   void Append(const Patterns<Scalar>& patterns);
@@ -51,6 +53,13 @@ class PatternSequence {
   void Append(const PatternSequence& patterns);
   // An empty sequence. What is appended to it comes to stand where this can share it, unless others append meanwhile.
   PatternSequence Tail() const;
+  // The same for one that will have `offset` patterns by then: what stands in its next chunks can be shared.
+  PatternSequence TailAt(int64_t offset) const;
+  // Takes all patterns out of a sequence that began as a tail and that nobody has a copy of: others may use their room.
+  void Clear();
+
+  // Bytes of the chunks that this made, which were for patterns of its own.
+  int64_t made_byte_count() const { return made_chunk_count_ * chunk_capacity_ * bytes_per_pattern_; }
 
   // Copies patterns [begin, begin + n) into the first n columns of the given matrices, which have room for them.
   void Read(int64_t begin, int64_t n, Columns<Scalar> inputs, Columns<Scalar> targets,
@@ -80,6 +89,8 @@ class PatternSequence {
   struct Chunk;
   // Of a pattern, the number from the first chunk's beginning on.
   int64_t PlaceOf(int64_t index) const { return first_ + index; }
+  // One of which `used` columns are claimed.
+  std::shared_ptr<Chunk> NewChunk(int64_t used) const;
 
   int input_count_;
   int target_count_;
@@ -88,6 +99,7 @@ class PatternSequence {
   int64_t chunk_capacity_;  // Patterns a chunk.
   int64_t first_ = 0;       // Where the first pattern stands in the first chunk.
   int64_t count_ = 0;
+  int64_t made_chunk_count_ = 0;
   std::vector<std::shared_ptr<Chunk>> chunks_;
   std::shared_ptr<const void> lease_;
 };

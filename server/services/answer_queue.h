@@ -44,6 +44,12 @@ class AnswerQueue {
   AnswerQueue(const AnswerQueue&) = delete;
   AnswerQueue& operator=(const AnswerQueue&) = delete;
 
+  // Whether an answer is yet to be made.
+  bool under_way() {
+    const std::lock_guard lock(mutex_);
+    return count_ > 0;
+  }
+
   // Waits while too much is queued; one answer is always taken.
   void Push(std::unique_ptr<PendingAnswer> answer) {
     std::unique_lock lock(mutex_);

@@ -14,32 +14,68 @@ namespace {
 
 using google::protobuf::internal::WireFormatLite;
 using Input = google::protobuf::io::CodedInputStream;
+using Output = google::protobuf::io::CodedOutputStream;
 
 constexpr uint32_t TagOf(int field) {
   return WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
 }
 
-// Of a field whose bytes are all within those around it. False for others.
+// Bytes of a message beside the elements of its matrices that are taken in place; more are copied once, by protobuf.
+constexpr int64_t kMostRestBytes = 1 << 20;
+
+// Of a field whose bytes are all within those around it, in the shortest form. False for others.
 bool ReadLength(Input* input, int* length) {
-  return input->ReadVarintSizeAsInt(length) && *length <= input->BytesUntilLimit();
+  const int begin = input->CurrentPosition();
+  return input->ReadVarintSizeAsInt(length) && *length <= input->BytesUntilLimit() &&
+         input->CurrentPosition() - begin == static_cast<int>(Output::VarintSize32(static_cast<uint32_t>(*length)));
+}
+
+// The same for a tag; 0 for others.
+uint32_t ReadTag(Input* input) {
+  const int begin = input->CurrentPosition();
+  const uint32_t tag = input->ReadTag();
+  return input->CurrentPosition() - begin == static_cast<int>(Output::VarintSize32(tag)) ? tag : 0;
+}
+
+// Copies a field that is not known here. False for groups, and for more bytes than are taken in place.
+bool CopyField(Input* input, uint32_t tag, Output* output) {
+  switch (WireFormatLite::GetTagWireType(tag)) {
+    case WireFormatLite::WIRETYPE_LENGTH_DELIMITED: {
+      int length = 0;
+      std::string bytes;
+      if (!ReadLength(input, &length) || output->ByteCount() + length > kMostRestBytes) return false;
+      if (!input->ReadString(&bytes, length)) return false;
+      output->WriteVarint32(tag);
+      output->WriteVarint32(static_cast<uint32_t>(length));
+      output->WriteString(bytes);
+      return true;
+    }
+    case WireFormatLite::WIRETYPE_VARINT:
+    case WireFormatLite::WIRETYPE_FIXED32:
+    case WireFormatLite::WIRETYPE_FIXED64:
+      return output->ByteCount() < kMostRestBytes && WireFormatLite::SkipField(input, tag, output);
+    default:
+      return false;
+  }
 }
 
 // Goes through the fields up to the limit. `take` takes one by its tag, and says whether it could; what it does not
-// know it leaves to `message`, which is decoded from that. False when anything is wrong with them.
+// know it leaves to `message`, which is decoded from that. False when anything is wrong with them, or unusual.
 enum class Taken { kYes, kNo, kUnknown };
 template <typename Take>
 bool TakeFields(Input* input, google::protobuf::Message* message, const Take& take) {
   std::string rest;
   {
     google::protobuf::io::StringOutputStream string_output(&rest);
-    google::protobuf::io::CodedOutputStream output(&string_output);
-    while (const uint32_t tag = input->ReadTag()) {
-      const Taken taken = take(tag);
+    Output output(&string_output);
+    while (input->BytesUntilLimit() > 0) {
+      const uint32_t tag = ReadTag(input);
+      const Taken taken = tag == 0 ? Taken::kNo : take(tag);
       if (taken == Taken::kNo) return false;
-      if (taken == Taken::kUnknown && !WireFormatLite::SkipField(input, tag, &output)) return false;
+      if (taken == Taken::kUnknown && !CopyField(input, tag, &output)) return false;
     }
   }
-  return input->ConsumedEntireMessage() && message->MergeFromString(rest);
+  return message->MergeFromString(rest);
 }
 
 // The same for a field that is a message.
@@ -73,8 +109,8 @@ Taken TakeElements(Input* input, size_t element_size, ElementBytes* elements) {
 
 }  // namespace
 
-absl::Status AppendMessage::Take(grpc::ByteBuffer bytes) {
-  bytes_ = std::move(bytes);
+absl::Status AppendMessage::Take(grpc::ByteBuffer* bytes) {
+  bytes_.Swap(bytes);
   if (TakeInPlace()) return absl::OkStatus();
   request_.Clear();
   absl::Status status = DecodeMessage(&bytes_, &request_);
@@ -84,8 +120,6 @@ absl::Status AppendMessage::Take(grpc::ByteBuffer bytes) {
 }
 
 bool AppendMessage::TakeInPlace() {
-  request_.Clear();
-  patterns_ = PatternsView(request_.patterns());
   grpc::ProtoBufferReader reader(&bytes_);
   if (!reader.status().ok()) return false;
   Input input(&reader);

@@ -12,16 +12,15 @@
 
 namespace backprop::server {
 
-// Takes one message after the other. Not thread-safe.
+// Not thread-safe.
 class AppendMessage {
  public:
   AppendMessage() = default;
   AppendMessage(const AppendMessage&) = delete;
   AppendMessage& operator=(const AppendMessage&) = delete;
 
-  // Takes `bytes` in place of those before. INVALID_ARGUMENT when they are no AppendPatternsRequest: this is empty
-  // then.
-  absl::Status Take(grpc::ByteBuffer bytes);
+  // Takes `bytes`, once. INVALID_ARGUMENT when they are no AppendPatternsRequest: this is empty then.
+  absl::Status Take(grpc::ByteBuffer* bytes);
 
   // All of the message but the elements of inputs and targets.
   const v1::AppendPatternsRequest& request() const { return request_; }

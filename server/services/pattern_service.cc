@@ -44,13 +44,14 @@ class AppendAnswer final : public PendingAnswer {
   // `broken` is set when the stream takes no more answers; then none is written.
   AppendAnswer(Stream* stream, std::atomic<bool>* broken) : stream_(stream), broken_(broken) {}
 
-  // Decodes and checks the batch, and begins to store it.
-  void Begin(grpc::ByteBuffer bytes, AppendMessage* message, StreamTarget* target) {
+  // Decodes and checks the batch, takes `bytes`, and begins to store it. `under_way`: others of the stream are.
+  void Begin(grpc::ByteBuffer* bytes, bool under_way, StreamTarget* target) {
     status_ = Guarded([&] {
-      absl::Status status = message->Take(std::move(bytes));
-      return status.ok() ? FindAndBegin(*message, target) : status;
+      AppendMessage message;
+      absl::Status status = message.Take(bytes);
+      offset_given_ = message.request().has_offset();
+      return status.ok() ? FindAndBegin(message, under_way, target) : status;
     });
-    offset_given_ = message->request().has_offset();
     session_ = target->found();
     pattern_set_ = target->pattern_set();
   }
@@ -85,7 +86,7 @@ class AppendAnswer final : public PendingAnswer {
   }
 
  private:
-  absl::Status FindAndBegin(const AppendMessage& message, StreamTarget* target) {
+  absl::Status FindAndBegin(const AppendMessage& message, bool under_way, StreamTarget* target) {
     const v1::AppendPatternsRequest& request = message.request();
     const absl::StatusOr<AnySession> found = target->Find(request, &response_);
     if (!found.ok()) return found.status();
@@ -93,6 +94,7 @@ class AppendAnswer final : public PendingAnswer {
     if (absl::Status status = CheckChecksum(message); !status.ok()) return status;
     return std::visit(
         [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
+          // Beside that of the append itself: until it is stored there may be two of it.
           MemoryCharge charge(session->budget());
           const NetworkSpec spec = session->spec();
           if (absl::Status status = ChargeForPatterns<Scalar>(message.patterns().inputs.row_count, spec, &charge);
@@ -100,13 +102,16 @@ class AppendAnswer final : public PendingAnswer {
             return status;
           }
           const AppendTarget place = target->TargetOf(request);
-          PatternSequence<Scalar> batch = target->TailFor(*session, place.offset);
+          PatternSequence<Scalar> batch = target->TailFor(*session, place.offset, under_way);
           Violations violations;
           DecodePatternsInto(&batch, message.patterns(), spec, "patterns", &violations);
-          if (!violations.empty()) return violations.ToStatus();
-          target->MoveTail(batch, place.offset);
+          if (!violations.empty()) {
+            batch.Clear();
+            return violations.ToStatus();
+          }
+          target->MoveTail(batch);
           response_.set_pattern_count(batch.count());
-          bytes_ = batch.byte_count();
+          bytes_ = std::max(batch.byte_count(), batch.made_byte_count());
           auto append = session->BeginAppend(place, std::move(batch));
           begun_.emplace<BegunAppend<Scalar>>(BegunAppend<Scalar>{session, std::move(charge), std::move(append)});
           return absl::OkStatus();
@@ -155,11 +160,10 @@ grpc::Status PatternServiceImpl::Append(grpc::ServerContext*, AppendStream* stre
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   StreamTarget target(context_);
   std::atomic<bool> broken = false;
-  AppendMessage message;
   AnswerQueue answers;  // Batches are decoded while those before them are committed.
   for (grpc::ByteBuffer bytes; !broken && stream->Read(&bytes);) {
     auto answer = std::make_unique<AppendAnswer>(stream, &broken);
-    answer->Begin(std::move(bytes), &message, &target);
+    answer->Begin(&bytes, answers.under_way(), &target);
     answers.Push(std::move(answer));
   }
   return grpc::Status::OK;

@@ -23,6 +23,7 @@ class StreamTarget {
   // with the request. Whatever that is, the answer says where the set ends.
   template <typename Request, typename Response>
   absl::StatusOr<AnySession> Find(const Request& request, Response* response, Violations violations = {}) {
+    absl::Status found;
     if (!IsAsBefore(request)) {
       found_.reset();
       tail_ = {};
@@ -31,12 +32,12 @@ class StreamTarget {
       Violations names;
       names.AddAll("", ParseSessionName(session_, "session").status());
       names.AddAll("", ValidateId(pattern_set_, "pattern_set"));
+      violations.AddAll("", names.ToStatus());
       if (names.empty()) {
         absl::StatusOr<AnySession> session = FindSession(context_, session_, "session");
-        if (!session.ok()) return session;
-        found_ = *std::move(session);
+        found = session.status();
+        if (session.ok()) found_ = *std::move(session);
       }
-      violations.AddAll("", names.ToStatus());
     }
     Describe(response);
     if (absl::Status status = CheckServing(context_); !status.ok()) return status;
@@ -45,6 +46,7 @@ class StreamTarget {
     }
     if (!request.has_patterns()) violations.Add("patterns", "must be given");
     if (!violations.empty()) return violations.ToStatus();
+    if (!found.ok()) return found;
     return *found_;
   }
 
@@ -62,23 +64,26 @@ class StreamTarget {
         *found_);
   }
 
-  // What a batch for the session that was found is to be appended to, so that it stands where its set can share it
-  // unless others append to that: behind the last batch, or at the set's end.
+  // What a batch for the session that was found is to be appended to: its place behind the last batch, at `offset`, or
+  // at the set's end where nothing is `under_way`. There its set can share it if nobody else appends.
   template <typename Scalar>
-  PatternSequence<Scalar> TailFor(const Session<Scalar>& session, std::optional<int64_t> offset) {
+  PatternSequence<Scalar> TailFor(const Session<Scalar>& session, std::optional<int64_t> offset, bool under_way) {
     auto* tail = std::get_if<PatternSequence<Scalar>>(&tail_);
-    if (tail == nullptr || (offset && *offset != tail_offset_)) {
-      tail_offset_ = session.pattern_sets().NextOffset(pattern_set_);
-      tail = &tail_.template emplace<PatternSequence<Scalar>>(session.pattern_sets().Tail(pattern_set_));
+    const PatternSets<Scalar>& sets = session.pattern_sets();
+    const int64_t end = tail != nullptr && under_way ? tail_offset_ : sets.NextOffset(pattern_set_);
+    const int64_t place = offset.value_or(end);
+    if (tail == nullptr || place != tail_offset_) {
+      PatternSequence<Scalar> at_end = sets.Tail(pattern_set_);
+      const PatternSequence<Scalar> none(at_end.input_count(), at_end.target_count());
+      const bool is_end = place == sets.NextOffset(pattern_set_);
+      tail = &tail_.template emplace<PatternSequence<Scalar>>(is_end ? std::move(at_end) : none.TailAt(place));
+      tail_offset_ = place;
     }
-    if (!offset || *offset == tail_offset_) return *tail;
-    // A repeat, or beyond the end: the room behind the set is for others.
-    return PatternSequence<Scalar>(tail->input_count(), tail->target_count());
+    return *tail;
   }
   // After `batch` was appended to what TailFor gave.
   template <typename Scalar>
-  void MoveTail(const PatternSequence<Scalar>& batch, std::optional<int64_t> offset) {
-    if (offset && *offset != tail_offset_) return;
+  void MoveTail(const PatternSequence<Scalar>& batch) {
     tail_offset_ += batch.count();
     tail_ = batch.Tail();
   }
@@ -106,7 +111,7 @@ class StreamTarget {
   std::string pattern_set_;
   std::optional<AnySession> found_;
   std::variant<std::monostate, PatternSequence<float>, PatternSequence<double>> tail_;
-  int64_t tail_offset_ = 0;  // In its set, if all batches under way are stored.
+  int64_t tail_offset_ = 0;  // Of what is appended to it, in its set.
 };
 
 }  // namespace backprop::server

@@ -48,8 +48,7 @@ class PatternSets {
   // Whether `patterns` may be appended at `offset` (none: at the end): OK; ALREADY_EXISTS, FAILED_PRECONDITION or
   // OUT_OF_RANGE by the rules of AppendPatterns; RESOURCE_EXHAUSTED over the number of sets or patterns. On OK the
   // memory is reserved in `charge`.
-  // `staged_count` patterns are about to be appended to the set before these.
-  // Batch is Patterns or PatternSequence.
+  // `staged_count` patterns are about to be appended to the set before these. Batch is Patterns or PatternSequence.
   template <typename Batch>
   absl::Status Check(const std::string& id, std::optional<int64_t> offset, const Batch& patterns, MemoryCharge* charge,
                      int64_t staged_count = 0) const;

@@ -55,7 +55,7 @@ int64_t FileCopy::CopyPart() {
   if (absl::Status status = CheckRoom(to_.getFilename(), pages * page_bytes_); !status.ok()) {
     throw StorageException(status);
   }
-  if (backup_.executeStep(kPartPages) == SQLITE_DONE) return 0;
+  if (backup_.executeStep(static_cast<int>(kPartBytes / page_bytes_)) == SQLITE_DONE) return 0;
   return std::max(backup_.getRemainingPageCount(), 1);
 }
 

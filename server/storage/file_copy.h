@@ -17,12 +17,12 @@ namespace backprop::server {
 // Not thread-safe, and used by who uses the file.
 class FileCopy {
  public:
-  static constexpr int kPartPages = 128;  // 4 MiB, in a file of large pages.
+  static constexpr int64_t kPartBytes = int64_t{4} << 20;
 
   // Into the new file `path`. Throws SQLite::Exception, as all of it does. The file outlives the copy.
   FileCopy(RecordFile* file, const std::string& path);
 
-  // Copies the next kPartPages. Returns how many pages are left.
+  // Copies the next kPartBytes. Returns how many pages are left.
   int64_t CopyPart();
 
  private:

@@ -151,6 +151,42 @@ TEST(PatternSequenceTest, CopiesWhatStandsElsewhere) {
   }
 }
 
+TEST(PatternSequenceTest, GivesTheRoomOfATailBack) {
+  for (const int64_t before : {int64_t{0}, int64_t{5}, kChunk - 2}) {
+    PatternSequence<float> sequence = SequenceOfNumbered(before);
+    PatternSequence<float> refused = sequence.Tail();
+    refused.Append(Numbered(99, kChunk + 1));
+    refused.Clear();
+    EXPECT_EQ(refused.count(), 0);
+    refused.Clear();
+    PatternSequence<float> batch = sequence.Tail();
+    batch.Append(Numbered(before, 2));
+    sequence.Append(batch);
+    EXPECT_EQ(All(sequence), Numbered(0, before + 2));
+    EXPECT_TRUE(Shares(sequence, before, batch));
+    EXPECT_EQ(batch.made_byte_count() > 0, before == 0) << "it stands in the room that was given back";
+    refused.Append(Numbered(7, 3));
+    EXPECT_EQ(All(refused), Numbered(7, 3));
+  }
+}
+
+TEST(PatternSequenceTest, SharesChunksThatWereMadeForItsPlace) {
+  PatternSequence<float> sequence = SequenceOfNumbered(10);
+  PatternSequence<float> early = PatternSequence<float>(2, 1).TailAt(14), more = early;
+  early.Append(Numbered(14, 2 * kChunk));
+  EXPECT_EQ(early.made_byte_count(), 3 * kChunk * 16);
+  more = early.Tail();
+  more.Append(Numbered(14 + 2 * kChunk, 1));
+  EXPECT_EQ(more.made_byte_count(), 0);
+  sequence.Append(Numbered(10, 4));
+  sequence.Append(early);
+  sequence.Append(more);
+  EXPECT_EQ(All(sequence), Numbered(0, 15 + 2 * kChunk));
+  EXPECT_FALSE(Shares(sequence, 14, early.Prefix(1)));
+  EXPECT_EQ(sequence[kChunk].inputs, early[kChunk - 14].inputs);
+  EXPECT_EQ(sequence[14 + 2 * kChunk].inputs, more[0].inputs);
+}
+
 TEST(PatternSequenceTest, RoomsAreFilledInOrder) {
   PatternSequence<float> sequence = SequenceOfNumbered(kChunk - 3);
   int64_t count = sequence.count();

@@ -58,12 +58,14 @@ v1::AppendPatternsRequest Whole(const AppendMessage& message) {
   return request;
 }
 
-void ExpectAsProtobuf(AppendMessage* message, const std::string& bytes, int most, Random* random) {
+void ExpectAsProtobuf(const std::string& bytes, int most, Random* random) {
   v1::AppendPatternsRequest expected;
   const bool good = expected.ParseFromString(bytes);
-  ASSERT_EQ(message->Take(InSlices(bytes, most, random)).ok(), good);
+  grpc::ByteBuffer buffer = InSlices(bytes, most, random);
+  AppendMessage message;
+  ASSERT_EQ(message.Take(&buffer).ok(), good);
   if (!good) expected.Clear();
-  EXPECT_EQ(Whole(*message).SerializeAsString(), expected.SerializeAsString()) << expected.ShortDebugString();
+  EXPECT_EQ(Whole(message).SerializeAsString(), expected.SerializeAsString()) << expected.ShortDebugString();
 }
 
 std::string Serialized(const std::string& text) {
@@ -83,48 +85,48 @@ constexpr char kSeveral[] =
 
 TEST(AppendMessageTest, HasWhatProtobufReads) {
   Random random(1);
-  AppendMessage message;
   for (const char* text : {kValues, kDoubles, kSeveral, "", "session: 'x'", "patterns {}", "patterns { inputs {} }"}) {
-    for (const int most : {1, 3, 1000}) ExpectAsProtobuf(&message, Serialized(text), most, &random);
+    for (const int most : {1, 3, 1000}) ExpectAsProtobuf(Serialized(text), most, &random);
   }
 }
 
 // Parts of a message are merged, the last of a plain field wins, and elements may each have a tag of their own.
 TEST(AppendMessageTest, TakesEveryFormThatProtobufAllows) {
   Random random(2);
-  AppendMessage message;
   const std::string unpacked = std::string("\x22\x0c\x0a\x0a\x1d\0\0\x80\x3f\x1d\0\0\0\x40", 14);
   const std::string in_two_pieces = std::string("\x22\x0e\x0a\x0c\x1a\x04\0\0\x80\x3f\x1a\x04\0\0\0\x40", 16);
   v1::AppendPatternsRequest request;
   for (const std::string& form : {unpacked, in_two_pieces}) {
     ASSERT_TRUE(request.ParseFromString(form));
     ASSERT_EQ(request.patterns().inputs().values_size(), 2);
-    ExpectAsProtobuf(&message, form, 5, &random);
-    ExpectAsProtobuf(&message, form + Serialized(kValues), 5, &random);
-    ExpectAsProtobuf(&message, Serialized(kValues) + form, 5, &random);
+    ExpectAsProtobuf(form, 5, &random);
+    ExpectAsProtobuf(form + Serialized(kValues), 5, &random);
+    ExpectAsProtobuf(Serialized(kValues) + form, 5, &random);
   }
-  ExpectAsProtobuf(&message, Serialized(kValues) + Serialized(kDoubles), 100, &random);
-  ExpectAsProtobuf(&message, Serialized(kValues) + "\xc0\x3e\x07", 100, &random);  // A field of a newer client.
+  ExpectAsProtobuf(Serialized(kValues) + Serialized(kDoubles), 100, &random);
+  ExpectAsProtobuf(Serialized(kValues) + "\xc0\x3e\x07", 100, &random);  // A field of a newer client.
 }
 
 TEST(AppendMessageTest, RefusesWhatProtobufRefuses) {
   Random random(3);
-  AppendMessage message;
   const std::string good = Serialized(kValues);
-  for (size_t size = 0; size < good.size(); ++size) ExpectAsProtobuf(&message, good.substr(0, size), 7, &random);
-  for (const std::string& bad : {std::string("\xff"), std::string("\x0a\x02\xc3\x28"),            // No UTF-8.
-                                 std::string("\x22\x05\x0a\x09\x1a\x01\0", 7),                    // Longer than what is
-                                 std::string("\x22\x05\x0a\x03\x1a\x01\0", 7), good + "\x22"}) {  // around it; odd.
+  for (size_t size = 0; size < good.size(); ++size) ExpectAsProtobuf(good.substr(0, size), 7, &random);
+  for (const std::string& bad :
+       {std::string("\xff"), std::string("\x0a\x02\xc3\x28"),         // No UTF-8.
+        std::string("\x22\x05\x0a\x09\x1a\x01\0", 7),                 // Longer than what is
+        std::string("\x22\x05\x0a\x03\x1a\x01\0", 7), good + "\x22",  // around it; odd.
+        // Lengths and tags of more than 32 bits, and of more bytes than they may have.
+        std::string("\x0a\x81\x80\x80\x80\x10\x61"), std::string("\x0a\x81\x80\x80\x80\x80\0a", 8),
+        std::string("\x8a\x80\x80\x80\x80\0\x01\x61", 8), std::string("\xa2\x80\x80\x80\x80\x01\0", 7)}) {
     ASSERT_FALSE(v1::AppendPatternsRequest().ParseFromString(bad));
-    ExpectAsProtobuf(&message, bad, 3, &random);
-    ExpectAsProtobuf(&message, good, 3, &random);
+    ExpectAsProtobuf(bad, 3, &random);
+    ExpectAsProtobuf(good, 3, &random);
   }
 }
 
 TEST(AppendMessageTest, ReadsDamagedBytesAsProtobufDoes) {
   constexpr int kSeed = 20080808;
   Random random(kSeed);
-  AppendMessage message;
   const std::string originals[] = {Serialized(kValues), Serialized(kDoubles), Serialized(kSeveral)};
   for (int i = 0; i < 30'000 && !HasFailure(); ++i) {
     SCOPED_TRACE(testing::Message() << "case " << i << ", seed " << kSeed);
@@ -144,7 +146,7 @@ TEST(AppendMessageTest, ReadsDamagedBytesAsProtobufDoes) {
       }
       if (bytes.empty()) bytes = "\x22";
     }
-    ExpectAsProtobuf(&message, bytes, 1 + Below(&random, 40), &random);
+    ExpectAsProtobuf(bytes, 1 + Below(&random, 40), &random);
   }
 }
 

@@ -16,9 +16,9 @@ namespace {
 
 using Sets = PatternSets<double>;
 
-// `patterns` [begin, begin + n).
 constexpr std::chrono::system_clock::time_point kTime(std::chrono::seconds(1'000));
 
+// `patterns` [begin, begin + n).
 Patterns<double> Part(const Patterns<double>& patterns, int64_t begin, int64_t n) {
   return {patterns.inputs.middleCols(begin, n), patterns.targets.middleCols(begin, n),
           patterns.weights.segment(begin, n)};
