@@ -68,9 +68,13 @@ absl::StatusOr<Response> Client::Call(Service& stub,
   grpc::ClientContext context;
   SetDeadline(context, options);
   Response response;
-  if (const grpc::Status status = (stub.*method)(&context, request, &response); !status.ok()) {
-    return StatusFrom(status);
+  const grpc::Status status = (stub.*method)(&context, request, &response);
+  // What gRPC answers to a message that cannot be decoded, without a word.
+  const bool undecodable = status.error_code() == grpc::StatusCode::INTERNAL && status.error_message().empty();
+  if (undecodable && !Request().ParseFromString(request.SerializeAsString())) {
+    return absl::InvalidArgumentError("a name or another text of the request is not UTF-8");
   }
+  if (!status.ok()) return StatusFrom(status);
   return response;
 }
 

@@ -27,12 +27,12 @@ std::string SecondsError(const std::string& text) {
   return good ? "" : "must be from 0 to 3600 seconds, but is " + text;
 }
 
-// Where the XDG Base Directory Specification puts what a program keeps.
+// Where the XDG Base Directory Specification puts what a program keeps. Empty where there is no home directory.
 std::string DefaultDataDir() {
   const char* const state = std::getenv("XDG_STATE_HOME");
   if (state != nullptr && *state == '/') return std::string(state) + "/backpropd";
   const char* const home = std::getenv("HOME");
-  return (home != nullptr ? std::string(home) : "") + "/.local/state/backpropd";
+  return home != nullptr && *home == '/' ? std::string(home) + "/.local/state/backpropd" : "";
 }
 
 }  // namespace

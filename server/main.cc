@@ -71,6 +71,10 @@ std::unique_ptr<SessionStore> OpenStore(const Flags& flags, MemoryBudget* budget
     spdlog::warn("--ephemeral: sessions are kept in memory only and end with this process");
     return std::make_unique<EphemeralStore>();
   }
+  if (flags.data_dir.empty()) {
+    spdlog::error("--data-dir must be given where there is no home directory: HOME is not set");
+    return nullptr;
+  }
   absl::StatusOr<std::unique_ptr<SqliteStore>> store = SqliteStore::OpenDirectory(
       flags.data_dir, {.budget = budget, .interruption = [&draining] { return CheckServing(draining); }});
   if (store.ok()) return *std::move(store);

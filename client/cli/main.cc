@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/command_context.h"
@@ -25,6 +26,16 @@ std::string Seconds(const std::string& text) {
   return "must be a number of seconds above 0 and at most 1000000, but is " + text;
 }
 
+// The same. gRPC itself would take port 99999 for 34463, and 443 where there is none. Other forms of its names are its.
+std::string ServerAddress(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
+  int number = 0;
+  const bool is_path = absl::StartsWith(text, "unix");
+  const bool good = is_path || (absl::SimpleAtoi(port, &number) && number >= 1 && number <= 65'535);
+  return good ? "" : absl::StrCat("must be HOST:PORT with a port from 1 to 65535, but is \"", text, "\"");
+}
+
 // Runs the command; the exit code.
 int Run(int argc, char** argv) {
   backprop::client::CommandContext context;
@@ -35,7 +46,8 @@ int Run(int argc, char** argv) {
   app.set_version_flag("--version", "backprop " BACKPROP_VERSION);
   app.add_option("--server", context.server, "Address of the server")
       ->default_val("127.0.0.1:50051")
-      ->envname("BACKPROP_SERVER");
+      ->envname("BACKPROP_SERVER")
+      ->check(ServerAddress);
   app.add_option("--output", context.output, "text, or json: one protobuf-JSON message a line")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

@@ -72,7 +72,9 @@ void AddWatch(CLI::App& app, CommandContext& context) {
   const auto name = std::make_shared<std::string>();
   const auto after_epoch = std::make_shared<int64_t>(0);
   command->add_option("name", *name, kRunOrSession)->required();
-  command->add_option("--after-epoch", *after_epoch, "Only later epochs")->check(WholeNumber())->capture_default_str();
+  command->add_option("--after-epoch", *after_epoch, "Only later epochs")
+      ->check(WholeNumber<int64_t>(0))
+      ->capture_default_str();
   command->callback([&context, name, after_epoch] {
     context.command = [&context, name, after_epoch] { return RunWatch(context, *name, *after_epoch); };
   });

@@ -1,10 +1,13 @@
 #include "client/data/class_names.h"
 
+#include <google/protobuf/wrappers.pb.h>
+
 #include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
@@ -31,6 +34,13 @@ bool IsBinaryWithOneOutput(const v1::NetworkSpec& network) {
 
 bool IsIndex(const std::string& value, int32_t class_count, int32_t* index) {
   return absl::SimpleAtoi(value, index) && *index >= 0 && *index < class_count;
+}
+
+// Protobuf's strings are.
+bool IsUtf8(const std::string& text) {
+  google::protobuf::StringValue value;
+  value.set_value(text);
+  return google::protobuf::StringValue().ParseFromString(value.SerializeAsString());
 }
 
 // Sorted: by value where all are whole numbers, else as text.
@@ -81,6 +91,12 @@ void ClassScan::Add(const std::string& value) {
 }
 
 absl::StatusOr<ClassIndices> ClassScan::Finish() const {
+  for (const std::string& value : values_) {
+    if (!IsUtf8(value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a value is not UTF-8, ", absl::CHexEscape(value), "; convert the file, as by iconv -t UTF-8"));
+    }
+  }
   if (all_indices_) return ClassIndices(class_count_);
   const auto class_count = static_cast<size_t>(class_count_);
   if (values_.size() == class_count) return ClassIndices(InOrder(values_));

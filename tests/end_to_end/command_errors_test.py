@@ -2,6 +2,7 @@
 """Commands that fail: exit code 1, nothing on standard output, and on standard error what is wrong, all of it."""
 
 import array
+import os
 import pathlib
 import re
 import signal
@@ -93,6 +94,25 @@ class CommandErrorsTest(unittest.TestCase):
     def test_a_timeout_is_a_positive_number_of_seconds(self) -> None:
         for timeout in ("nan", "0", "-1", "inf", "soon"):
             self.assertIn("must be a number of seconds", self.client.error("--timeout", timeout, "health"))
+
+    def test_a_server_has_a_port_that_there_can_be(self) -> None:
+        for address in ("127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1", "localhost:http", ""):
+            error = self.client.error("--server", address, "list")
+            self.assertIn("must be HOST:PORT with a port from 1 to 65535", error)
+
+    def test_epochs_count_from_0(self) -> None:
+        self.assertIn("--after-epoch", self.client.error("watch", "there", "--after-epoch", "-1"))
+
+    def test_text_that_is_not_utf_8_is_called_that(self) -> None:
+        latin = os.fsdecode("caf\u00e9".encode("latin-1"))
+        self.assert_fails("INVALID_ARGUMENT: a name or another text of the request is not UTF-8", "describe", latin)
+        rows = "".join(f"{name},{','.join(map(str, range(12)))}\n" for name in ("drink", "caf\u00e9", "tea", "milk"))
+        (self.folder / "latin.csv").write_bytes(rows.encode("latin-1"))
+        self.client.message("create", "latin", *NETWORK)
+        error = self.client.error("append", "latin", "latin.csv", "--header", "--targets", "drink")
+        self.assertTrue(error.startswith("error: INVALID_ARGUMENT: latin.csv, "), error)
+        self.assertIn("a value is not UTF-8, caf\\xe9; convert the file", error)
+        self.assertNotIn("outputNames", self.client.message("describe", "latin")["network"])
 
     def test_every_call_over_patterns_ends_at_its_timeout(self) -> None:
         with Server() as server:

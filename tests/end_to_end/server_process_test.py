@@ -56,6 +56,16 @@ class ServerProcessTest(unittest.TestCase):
                     self.assertTrue(kept.exists())
                     kept.unlink()
 
+    def test_without_a_home_directory_it_asks_for_one(self) -> None:
+        for variables in ({}, {"HOME": ""}, {"HOME": "relative"}):
+            with self.subTest(variables):
+                environment = {name: value for name, value in os.environ.items()
+                               if name not in ("HOME", "XDG_STATE_HOME")}
+                ended = subprocess.run([BACKPROPD, "--listen", "127.0.0.1:0"], env=environment | variables, cwd="/",
+                                       capture_output=True, text=True, timeout=PATIENCE_S)
+                self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+                self.assertIn("--data-dir must be given", ended.stderr)
+
     def test_a_list_names_what_cannot_be_read(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "damaged.session").write_bytes(b"x" * 50_000)
