@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "core/batch_computation.h"
 #include "core/error.h"
 #include "server/services/patterns_codec.h"
@@ -29,22 +30,36 @@ ComputationSource<Scalar> SourceOfSet(PatternSequence<Scalar> stored) {
           }};
 }
 
+// What is wrong with a request for a computation over patterns, whatever the session.
+template <typename Request>
+Violations ViolationsApartFromSession(const Request& request) {
+  Violations violations;
+  if constexpr (requires { request.work_limit(); }) {
+    if (request.work_limit() < 0) {
+      violations.Add("work_limit", absl::StrCat("must be 0 or more, but is ", request.work_limit()));
+    }
+  }
+  if (request.has_pattern_set()) {
+    violations.AddAll("", ValidateId(request.pattern_set(), "pattern_set"));
+  } else if (!request.has_patterns()) {
+    violations.Add("pattern_set", "must be given, or patterns");
+  }
+  return violations;
+}
+
 // From the oneof `source` {pattern_set, patterns} of `request`, for a network of `spec`.
 template <typename Scalar, typename Request>
 absl::StatusOr<ComputationSource<Scalar>> SourceOfRequest(const Session<Scalar>& session, const NetworkSpec& spec,
                                                           const Request& request, Targets targets,
                                                           Violations* violations) {
+  violations->AddAll("", ViolationsApartFromSession(request).ToStatus());
   if (request.has_pattern_set()) {
-    violations->AddAll("", ValidateId(request.pattern_set(), "pattern_set"));
     if (!violations->empty()) return violations->ToStatus();
     absl::StatusOr<PatternSequence<Scalar>> stored = session.pattern_sets().Get(request.pattern_set());
     if (!stored.ok()) return stored.status();
     return SourceOfSet(*std::move(stored));
   }
-  if (!request.has_patterns()) {
-    violations->Add("pattern_set", "must be given, or patterns");
-    return violations->ToStatus();
-  }
+  if (!request.has_patterns()) return violations->ToStatus();
   const auto charge = std::make_shared<MemoryCharge>(session.budget());
   if (absl::Status status = ChargeForPatterns<Scalar>(request.patterns().inputs().row_count(), spec, charge.get());
       !status.ok()) {

@@ -120,9 +120,10 @@ absl::Status ComputeFor(const Session<Scalar>& session, const v1::ComputeGradien
 grpc::Status DerivativeServiceImpl::ComputeGradient(grpc::ServerContext* call,
                                                     const v1::ComputeGradientRequest* request,
                                                     v1::ComputeGradientResponse* response) {
-  return ToGrpcStatus(WithSession(context_, request->session(), "session", [&](const auto& session) {
-    return ComputeFor(*session, *request, StopWhenCancelled(call), response);
-  }));
+  return ToGrpcStatus(WithSession(
+      context_, request->session(), "session",
+      [&](const auto& session) { return ComputeFor(*session, *request, StopWhenCancelled(call), response); },
+      ViolationsApartFromSession(*request)));
 }
 
 }  // namespace backprop::server

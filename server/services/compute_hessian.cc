@@ -93,9 +93,12 @@ grpc::Status DerivativeServiceImpl::ComputeHessian(grpc::ServerContext* call, co
                                                    v1::ComputeHessianResponse* response) {
   const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();  // It may last as long as a stream.
   if (!slot.ok()) return ToGrpcStatus(slot.status());
-  return ToGrpcStatus(WithSession(context_, request->session(), "session", [&](const auto& session) {
-    return ComputeFor(*session, *request, context_.work_limit, StopWhenCancelled(call), response);
-  }));
+  return ToGrpcStatus(WithSession(
+      context_, request->session(), "session",
+      [&](const auto& session) {
+        return ComputeFor(*session, *request, context_.work_limit, StopWhenCancelled(call), response);
+      },
+      ViolationsApartFromSession(*request)));
 }
 
 }  // namespace backprop::server

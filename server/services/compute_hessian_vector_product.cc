@@ -203,9 +203,12 @@ grpc::Status DerivativeServiceImpl::ComputeHessianVectorProduct(grpc::ServerCont
   const auto answer = [&](const auto& derivative_call, const auto& products) {
     return Encode(derivative_call, products, response);
   };
-  return ToGrpcStatus(WithSession(context_, request->session(), "session", [&](const auto& session) {
-    return ComputeFor(*session, *request, context_.work_limit, StopWhenCancelled(call), check_answer, answer);
-  }));
+  return ToGrpcStatus(WithSession(
+      context_, request->session(), "session",
+      [&](const auto& session) {
+        return ComputeFor(*session, *request, context_.work_limit, StopWhenCancelled(call), check_answer, answer);
+      },
+      ViolationsApartFromSession(*request)));
 }
 
 grpc::Status DerivativeServiceImpl::StreamHessianVectorProduct(
@@ -218,9 +221,13 @@ grpc::Status DerivativeServiceImpl::StreamHessianVectorProduct(
   const auto answer = [&](const auto& derivative_call, const auto& products) {
     return Send(derivative_call, products, writer);
   };
-  absl::Status status = WithSession(context_, request->request().session(), "session", [&](const auto& session) {
-    return ComputeFor(*session, request->request(), context_.work_limit, StopWhenCancelled(call), check_answer, answer);
-  });
+  absl::Status status = WithSession(
+      context_, request->request().session(), "session",
+      [&](const auto& session) {
+        return ComputeFor(*session, request->request(), context_.work_limit, StopWhenCancelled(call), check_answer,
+                          answer);
+      },
+      ViolationsApartFromSession(request->request()));
   if (!ViolationsOf(status).empty()) {
     Violations violations;
     violations.AddAll("request", status);

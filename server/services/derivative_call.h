@@ -71,9 +71,6 @@ template <typename Scalar, typename Request>
 absl::StatusOr<DerivativeCall<Scalar>> StartCall(const Session<Scalar>& session, const NetworkSpec& spec,
                                                  const Request& request, int64_t server_work_limit, StopCheck stopped,
                                                  Violations* violations) {
-  if (request.work_limit() < 0) {
-    violations->Add("work_limit", absl::StrCat("must be 0 or more, but is ", request.work_limit()));
-  }
   auto source = SourceOfRequest(session, spec, request, Targets::kNeeded, violations);
   if (!source.ok()) return source.status();
   if (!violations->empty()) return violations->ToStatus();

@@ -53,9 +53,10 @@ absl::Status EvaluateFor(const Session<Scalar>& session, const v1::EvaluateReque
 
 grpc::Status EvaluationServiceImpl::Evaluate(grpc::ServerContext* call, const v1::EvaluateRequest* request,
                                              v1::EvaluateResponse* response) {
-  return ToGrpcStatus(WithSession(context_, request->session(), "session", [&](const auto& session) {
-    return EvaluateFor(*session, *request, StopWhenCancelled(call), response);
-  }));
+  return ToGrpcStatus(WithSession(
+      context_, request->session(), "session",
+      [&](const auto& session) { return EvaluateFor(*session, *request, StopWhenCancelled(call), response); },
+      ViolationsApartFromSession(*request)));
 }
 
 }  // namespace backprop::server

@@ -43,14 +43,21 @@ int64_t AnswerBytesPerPattern(const NetworkSpec& spec) {
   return outputs + classes + (named ? static_cast<int64_t>(kMaxOutputNameBytes) + 3 : 0);
 }
 
+// What is wrong with a request whatever its session.
+template <typename Request>
+Violations ViolationsOfRequest(const Request& request) {
+  Violations violations;
+  if constexpr (std::is_same_v<Request, v1::PredictRequest>) CheckUncertainty(request, &violations);
+  if (!request.has_inputs()) violations.Add("inputs", "must be given");
+  return violations;
+}
+
 template <typename Scalar, typename Request>
 absl::Status PredictFor(const Session<Scalar>& session, const Request& request, int64_t server_work_limit,
                         const StopCheck& stopped, v1::PredictResponse* response) {
   constexpr bool kUnary = std::is_same_v<Request, v1::PredictRequest>;
   const NetworkSpec spec = session.spec();
-  Violations violations;
-  if constexpr (kUnary) CheckUncertainty(request, &violations);
-  if (!request.has_inputs()) violations.Add("inputs", "must be given");
+  Violations violations = ViolationsOfRequest(request);
   if (!violations.empty()) return violations.ToStatus();
   const int64_t unit_count = int64_t{spec.input_unit_count()} + spec.output_unit_count();
   if (!CheckDecodedBytes<Scalar>(request.inputs().row_count(), unit_count, "inputs", &violations)) {
@@ -96,9 +103,10 @@ absl::Status PredictFor(const Session<Scalar>& session, const Request& request, 
 template <typename Request>
 absl::Status Answer(const ServiceContext& context, const std::string& session_name, const Request& request,
                     const StopCheck& stopped, v1::PredictResponse* response) {
-  return WithSession(context, session_name, "session", [&](const auto& session) {
-    return PredictFor(*session, request, context.work_limit, stopped, response);
-  });
+  return WithSession(
+      context, session_name, "session",
+      [&](const auto& session) { return PredictFor(*session, request, context.work_limit, stopped, response); },
+      ViolationsOfRequest(request));
 }
 
 }  // namespace

@@ -66,12 +66,19 @@ absl::Status Guarded(Work work) {
 }
 
 // Calls `visit` with the session of its precision; `visit` returns absl::Status. UNAVAILABLE once the server takes no
-// new work.
+// new work. A name that is none is answered with `others`, which are wrong whatever the session.
 template <typename Visit>
-absl::Status WithSession(const ServiceContext& context, const std::string& name, const char* field, Visit visit) {
+absl::Status WithSession(const ServiceContext& context, const std::string& name, const char* field, Visit visit,
+                         const Violations& others = {}) {
   if (absl::Status status = CheckServing(context); !status.ok()) return status;
   const absl::StatusOr<AnySession> session = FindSession(context, name, field);
-  if (!session.ok()) return session.status();
+  if (!session.ok()) {
+    Violations violations;
+    violations.AddAll("", session.status());
+    if (violations.empty()) return session.status();
+    violations.AddAll("", others.ToStatus());
+    return violations.ToStatus();
+  }
   return Guarded([&] { return std::visit(visit, *session); });
 }
 

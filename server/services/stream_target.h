@@ -26,7 +26,7 @@ class StreamTarget {
     absl::Status found;
     if (!IsAsBefore(request)) {
       found_.reset();
-      tail_ = {};
+      tail_.emplace<std::monostate>();
       if (!request.session().empty()) session_ = request.session();
       if (!request.pattern_set().empty()) pattern_set_ = request.pattern_set();
       Violations names;

@@ -258,18 +258,20 @@ grpc::Status TrainingServiceImpl::ApplyGradient(grpc::ServerContext* call, const
                                                 v1::ApplyGradientResponse* response) {
   return Once(context_, call, *request, response, [&](ChangeRequest change) {
     change.respond = [response](const SessionState& after) { response->set_model_version(after.model_version); };
-    return WithSession(context_, request->session(), "session",
-                       [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
-                         Violations violations;
-                         const Parameters<Scalar> gradient =
-                             DecodeParameters<Scalar>(request->gradient(), session->spec(), "gradient", &violations);
-                         const TrainingOptions options =
-                             DecodeOnlineOptions(request->options(), "options", &violations);
-                         if (!violations.empty()) return violations.ToStatus();
-                         std::optional<int64_t> expected;
-                         if (request->has_expected_model_version()) expected = request->expected_model_version();
-                         return session->ApplyGradient(gradient, options, expected, change).status();
-                       });
+    Violations options_violations;
+    const TrainingOptions options = DecodeOnlineOptions(request->options(), "options", &options_violations);
+    return WithSession(
+        context_, request->session(), "session",
+        [&]<typename Scalar>(const std::shared_ptr<Session<Scalar>>& session) -> absl::Status {
+          Violations violations = options_violations;
+          const Parameters<Scalar> gradient =
+              DecodeParameters<Scalar>(request->gradient(), session->spec(), "gradient", &violations);
+          if (!violations.empty()) return violations.ToStatus();
+          std::optional<int64_t> expected;
+          if (request->has_expected_model_version()) expected = request->expected_model_version();
+          return session->ApplyGradient(gradient, options, expected, change).status();
+        },
+        options_violations);
   });
 }
 

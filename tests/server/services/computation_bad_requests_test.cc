@@ -12,7 +12,7 @@ const std::string kPatterns =
 const std::string kR = "session: 'sessions/r' ";
 
 const std::vector<BadRequest> kEvaluationRows = {
-    Invalid("Evaluate", "WithNothing", "", {"session"}),
+    Invalid("Evaluate", "WithNothing", "", {"pattern_set", "session"}),
     Refused("Evaluate", "OfUnknownSession", "session: 'sessions/none' pattern_set: 'training'", kNotFound,
             "SESSION_NOT_FOUND"),
     Invalid("Evaluate", "WithoutSource", kR, {"pattern_set"}),
@@ -25,10 +25,12 @@ const std::vector<BadRequest> kEvaluationRows = {
 };
 
 const std::vector<BadRequest> kPredictionRows = {
-    Invalid("Predict", "WithNothing", "", {"session"}),
+    Invalid("Predict", "WithNothing", "", {"inputs", "session"}),
     Refused("Predict", "OfUnknownSession", "session: 'sessions/none' " + kInputs, kNotFound, "SESSION_NOT_FOUND"),
     Invalid("Predict", "WithoutInputs", kR, {"inputs"}),
     Invalid("Predict", "WithEmptyInputs", kR + "inputs {}", {"inputs.row_count", "inputs.column_count"}),
+    Invalid("Predict", "WithBadSessionAndUncertainty", "session: 'r' work_limit: -1",
+            {"inputs", "session", "work_limit"}),
     Invalid("Predict", "WithInputNan", kR + "inputs { row_count: 1 column_count: 2 double_values: [1, nan] }",
             {"inputs"}),
     Invalid("Predict", "WithTooManyRows", kR + "inputs { row_count: 2147483647 column_count: 2 double_values: [1, 2] }",

@@ -26,9 +26,10 @@ const std::string kTransposed = Direction("row_count: 2 column_count: 3 values: 
 const std::string kNan = Direction("row_count: 3 column_count: 2 values: [1, 2, 3, nan, 5, 6]");
 
 const std::vector<BadRequest> kGradientRows = {
-    Invalid("ComputeGradient", "WithNothing", "", {"session"}),
+    Invalid("ComputeGradient", "WithNothing", "", {"pattern_set", "session"}),
     Refused("ComputeGradient", "OfUnknownSession", "session: 'sessions/none' pattern_set: 'training'", kNotFound,
             "SESSION_NOT_FOUND"),
+    Invalid("ComputeGradient", "WithBadSessionAndSet", "session: 'r' pattern_set: 'X'", {"pattern_set", "session"}),
     Invalid("ComputeGradient", "WithoutSource", kR, {"pattern_set"}),
     Invalid("ComputeGradient", "WithMalformedSetAndUnknownReduction", kR + "pattern_set: 'X' reduction: 9",
             {"pattern_set", "reduction"}),
@@ -76,7 +77,7 @@ std::vector<BadRequest> ProductRows(const std::string& method, const std::string
   };
   const auto in = [&](const std::string& field) { return within.empty() ? field : within + "." + field; };
   return {
-      Invalid(method, "WithNothing", "", {in("session")}),
+      Invalid(method, "WithNothing", "", {in("pattern_set"), in("session")}),
       Refused(method, "OfUnknownSession", request("session: 'sessions/none' pattern_set: 'training' " + kGradient),
               kNotFound, "SESSION_NOT_FOUND"),
       Refused(method, "OfUnknownSet", request(kR + "pattern_set: 'none' " + kGradient), kNotFound,
@@ -108,7 +109,7 @@ const std::vector<BadRequest> kProductRows = ProductRows("ComputeHessianVectorPr
 const std::vector<BadRequest> kProductStreamRows = ProductRows("StreamHessianVectorProduct", "request");
 
 const std::vector<BadRequest> kHessianRows = {
-    Invalid("ComputeHessian", "WithNothing", "", {"session"}),
+    Invalid("ComputeHessian", "WithNothing", "", {"pattern_set", "session"}),
     Refused("ComputeHessian", "OfUnknownSession", "session: 'sessions/none' pattern_set: 'training'", kNotFound,
             "SESSION_NOT_FOUND"),
     Refused("ComputeHessian", "OfUnknownSet", kR + "pattern_set: 'none'", kNotFound, "PATTERN_SET_NOT_FOUND"),
@@ -123,7 +124,7 @@ const std::vector<BadRequest> kHessianRows = {
 };
 
 const std::vector<BadRequest> kLineRows = {
-    Invalid("ComputeDirectionalDerivatives", "WithNothing", "", {"session"}),
+    Invalid("ComputeDirectionalDerivatives", "WithNothing", "", {"pattern_set", "session"}),
     Refused("ComputeDirectionalDerivatives", "OfUnknownSession",
             "session: 'sessions/none' pattern_set: 'training' " + kGradient, kNotFound, "SESSION_NOT_FOUND"),
     Refused("ComputeDirectionalDerivatives", "OfUnknownSet", kR + "pattern_set: 'none' " + kGradient, kNotFound,

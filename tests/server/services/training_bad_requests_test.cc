@@ -137,6 +137,8 @@ const std::vector<BadRequest> kOnlineRows = {
             "double_values: [1e300, 0, 0] } }",
         kPrecondition, "DIVERGED"),
     Invalid("ApplyGradient", "WithNothing", "", {"session"}),
+    Invalid("ApplyGradient", "WithBadSessionAndOptions", "session: 'r' options { step_size: -1 }",
+            {"options.step_size", "session"}),
     Invalid("ApplyGradient", "WithoutGradient", "session: 'sessions/r' options { step_size: -1 }",
             {"gradient.layers", "options.step_size"}),
     Invalid("ApplyGradient", "WithLbfgs", "session: 'sessions/r' " + kGradient + "options { lbfgs {} }",
