@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <random>
 #include <string>
 #include <utility>
@@ -34,7 +36,7 @@ void SetElements(const ElementBytes& bytes, google::protobuf::RepeatedField<Elem
   for (const std::string_view run : bytes.runs()) joined += run;
   ASSERT_EQ(joined.size() % sizeof(Element), 0u);
   elements->Resize(static_cast<int>(joined.size() / sizeof(Element)), 0);
-  std::memcpy(elements->mutable_data(), joined.data(), joined.size());
+  if (!joined.empty()) std::memcpy(elements->mutable_data(), joined.data(), joined.size());
 }
 
 void PutBack(const MatrixView& view, v1::Matrix* matrix) {
