@@ -1,6 +1,7 @@
 // Answers of a stream on their way: the next requests are read while the answers to earlier ones are being made.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -45,10 +46,7 @@ class AnswerQueue {
   AnswerQueue& operator=(const AnswerQueue&) = delete;
 
   // Whether an answer is yet to be made.
-  bool under_way() {
-    const std::lock_guard lock(mutex_);
-    return count_ > 0;
-  }
+  bool under_way() const { return count_ > 0; }
 
   // Waits while too much is queued; one answer is always taken.
   void Push(std::unique_ptr<PendingAnswer> answer) {
@@ -93,7 +91,7 @@ class AnswerQueue {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::unique_ptr<PendingAnswer>> answers_;  // Guarded by mutex_, like the following.
-  int64_t count_ = 0;                                   // With those taken out of `answers_` and not yet made.
+  std::atomic<int64_t> count_ = 0;                      // With those taken out of `answers_` and not yet made.
   int64_t bytes_ = 0;                                   // Of these.
   bool ended_ = false;
   std::jthread thread_;  // Last: it uses the others, and is joined before they go.
