@@ -26,12 +26,13 @@ std::string Seconds(const std::string& text) {
   return "must be a number of seconds above 0 and at most 1000000, but is " + text;
 }
 
-// The same. gRPC itself would take port 99999 for 34463, and 443 where there is none. Other forms of its names are its.
+// The same. gRPC itself would take port 99999 for 34463, and 443 where there is none. Its names of sockets in the file
+// system, `unix:PATH`, have no port.
 std::string ServerAddress(const std::string& text) {
   const size_t colon = text.rfind(':');
   const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
   int number = 0;
-  const bool is_path = absl::StartsWith(text, "unix");
+  const bool is_path = absl::StartsWith(text, "unix:");
   const bool good = is_path || (absl::SimpleAtoi(port, &number) && number >= 1 && number <= 65'535);
   return good ? "" : absl::StrCat("must be HOST:PORT with a port from 1 to 65535, but is \"", text, "\"");
 }

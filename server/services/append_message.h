@@ -3,8 +3,6 @@
 
 #include <grpcpp/support/byte_buffer.h>
 
-#include <string>
-
 #include "absl/status/status.h"
 #include "backprop/v1/pattern_service.pb.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -29,6 +27,7 @@ class AppendMessage {
 
  private:
   using Input = google::protobuf::io::CodedInputStream;
+
   // Decodes the message in the form in which protobuf's libraries write it: every field once, the elements of a matrix
   // in one piece. False for any other, which may still be valid.
   bool TakeInPlace();
