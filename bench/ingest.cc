@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +25,7 @@ namespace {
 constexpr int64_t kMiB = 1 << 20;
 
 struct Flags {
-  std::string backpropd, sink, directory, json;
+  std::string backpropd, sink, tcmalloc_sink, directory, json;
   std::string only;
   bool quick = false;
   int64_t window_mib = 32;
@@ -45,7 +46,11 @@ const Case kCases[] = {{"3 KB, 1 stream", 1, 1, 4 * kMiB},
 
 // Of one case, a number a repetition.
 struct Rates {
-  std::vector<double> write, sink, durable, ephemeral;
+  std::vector<double> write, sink, tcmalloc_sink, durable, ephemeral;
+};
+
+struct Clients {
+  client::Client sink, tcmalloc_sink, durable, ephemeral;
 };
 
 class IngestBenchmark {
@@ -54,14 +59,14 @@ class IngestBenchmark {
 
   absl::StatusOr<std::vector<Row>> Run() {
     if (absl::Status status = StartServers(); !status.ok()) return status;
-    const client::Client sink(sink_->address()), durable(durable_->address()), ephemeral(ephemeral_->address());
+    const Clients clients{client::Client(sink_->address()), client::Client(tcmalloc_sink_->address()),
+                          client::Client(durable_->address()), client::Client(ephemeral_->address())};
     for (const Case& one : kCases) {
       if (!Wanted(one.name)) continue;
-      absl::Status status = MeasureCase(one, sink, durable, ephemeral);
-      if (!status.ok()) return status;
+      if (absl::Status status = MeasureCase(one, clients); !status.ok()) return status;
     }
     if (Wanted("checkpointing")) {
-      if (absl::Status status = MeasureCheckpoints(durable, ephemeral); !status.ok()) return status;
+      if (absl::Status status = MeasureCheckpoints(clients.durable, clients.ephemeral); !status.ok()) return status;
     }
     return rows_;
   }
@@ -82,6 +87,7 @@ class IngestBenchmark {
     durable.insert(durable.end(), {"--data-dir", flags_.directory + "/data"});
     ephemeral.push_back("--ephemeral");
     absl::Status status = start({flags_.sink}, &sink_);
+    if (status.ok()) status = start({flags_.tcmalloc_sink}, &tcmalloc_sink_);
     if (status.ok()) status = start(durable, &durable_);
     if (status.ok()) status = start(ephemeral, &ephemeral_);
     return status;
@@ -101,8 +107,7 @@ class IngestBenchmark {
     return status;
   }
 
-  absl::Status MeasureCase(const Case& one, const client::Client& sink, const client::Client& durable,
-                           const client::Client& ephemeral) {
+  absl::Status MeasureCase(const Case& one, const Clients& clients) {
     const PatternLoad load{.patterns_per_message = one.patterns_per_message,
                            .stream_count = one.stream_count,
                            .window_bytes = flags_.window_mib * kMiB,
@@ -115,11 +120,14 @@ class IngestBenchmark {
       const auto written = MeasureWrites(flags_.directory, one.group_bytes, load.seconds, load.byte_limit);
       if (!written.ok()) return written.status();
       rates.write.push_back(*written);
-      const auto sunk = MeasureAppends(sink, "sink", load);
-      if (!sunk.ok()) return sunk.status();
-      rates.sink.push_back(*sunk);
-      if (absl::Status status = MeasureServer(durable, load, &rates.durable); !status.ok()) return status;
-      if (absl::Status status = MeasureServer(ephemeral, load, &rates.ephemeral); !status.ok()) return status;
+      for (const auto& [sink, sunk] :
+           {std::pair(&clients.sink, &rates.sink), {&clients.tcmalloc_sink, &rates.tcmalloc_sink}}) {
+        const auto rate = MeasureAppends(*sink, "sink", load);
+        if (!rate.ok()) return rate.status();
+        sunk->push_back(*rate);
+      }
+      if (absl::Status status = MeasureServer(clients.durable, load, &rates.durable); !status.ok()) return status;
+      if (absl::Status status = MeasureServer(clients.ephemeral, load, &rates.ephemeral); !status.ok()) return status;
     }
     AddRows(one.name, rates);
     return absl::OkStatus();
@@ -128,6 +136,7 @@ class IngestBenchmark {
   void AddRows(const std::string& name, const Rates& rates) {
     const bool disk_is_roof = Median(rates.write) < Median(rates.sink);
     const double sink = AddRate("gRPC sink, " + name, rates.sink);
+    const double tcmalloc_sink = AddRate("gRPC sink on TCMalloc, " + name, rates.tcmalloc_sink);
     const double write = AddRate("write and fsync, " + name, rates.write);
     const double durable = AddRate("durable, " + name, rates.durable);
     const double ephemeral = AddRate("in memory, " + name, rates.ephemeral);
@@ -135,6 +144,8 @@ class IngestBenchmark {
              absl::StrFormat("%.1f MB/s; sink %.1f, write+fsync %.1f", durable, sink, write));
     AddRatio("in-memory ingest / sink, " + name, rates.ephemeral, rates.sink, 0.9,
              absl::StrFormat("%.1f MB/s; sink %.1f", ephemeral, sink));
+    AddRatio("in-memory ingest / sink on TCMalloc, " + name, rates.ephemeral, rates.tcmalloc_sink, std::nullopt,
+             absl::StrFormat("%.1f MB/s; sink %.1f", ephemeral, tcmalloc_sink));
   }
 
   // Megabytes a second.
@@ -144,8 +155,8 @@ class IngestBenchmark {
     return median;
   }
 
-  void AddRatio(const std::string& name, const std::vector<double>& over, const std::vector<double>& under, double goal,
-                const std::string& note) {
+  void AddRatio(const std::string& name, const std::vector<double>& over, const std::vector<double>& under,
+                std::optional<double> goal, const std::string& note) {
     std::vector<double> ratios;
     for (size_t i = 0; i < over.size(); ++i) ratios.push_back(over[i] / under[i]);
     rows_.push_back({.name = name, .value = Median(ratios), .unit = "ratio", .goal = goal, .note = note});
@@ -175,7 +186,7 @@ class IngestBenchmark {
   int repetition_count() const { return flags_.quick ? 3 : 7; }
 
   const Flags& flags_;
-  std::unique_ptr<ChildServer> sink_, durable_, ephemeral_;
+  std::unique_ptr<ChildServer> sink_, tcmalloc_sink_, durable_, ephemeral_;
   std::vector<Row> rows_;
 };
 
@@ -193,6 +204,7 @@ int main(int argc, char** argv) {
   backprop::bench::Flags flags;
   app.add_option("--backpropd", flags.backpropd, "path of the server")->required();
   app.add_option("--sink", flags.sink, "path of bench_sink")->required();
+  app.add_option("--tcmalloc-sink", flags.tcmalloc_sink, "path of bench_sink_tcmalloc")->required();
   app.add_option("--directory", flags.directory, "where data goes, on the disk that is measured; emptied")->required();
   app.add_option("--json", flags.json, "file for the rows")->required();
   app.add_option("--only", flags.only, "rows whose name has this");

@@ -33,9 +33,9 @@ bench_peers() {
 
 # The directory is on the build tree's disk, not in /tmp, which may be memory.
 bench_ingest() {
-  build backpropd bench_sink bench_ingest
+  build backpropd bench_sink bench_sink_tcmalloc bench_ingest
   build/release/bench/bench_ingest --backpropd build/release/server/backpropd --sink build/release/bench/bench_sink \
-    --directory $out/ingest --json $out/ingest.json "$@"
+    --tcmalloc-sink build/release/bench/bench_sink_tcmalloc --directory $out/ingest --json $out/ingest.json "$@"
 }
 
 # Beside PyTorch where it is installed; only the peers' benchmark installs it.

@@ -4,8 +4,8 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
-  libeigen3-dev libabsl-dev libspdlog-dev libcli11-dev libcsv-dev zlib1g-dev libdeflate-dev libsqlite3-dev
-  libsqlitecpp-dev libcereal-dev golang-github-gogo-googleapis-dev)
+  libeigen3-dev libabsl-dev libspdlog-dev libcli11-dev libcsv-dev zlib1g-dev libdeflate-dev
+  libgoogle-perftools-dev libsqlite3-dev libsqlitecpp-dev libcereal-dev golang-github-gogo-googleapis-dev)
 demo=("${build[@]}" dataset-fashion-mnist)
 test=("${build[@]}" libgtest-dev libgmock-dev python3 python3-grpcio python3-grpc-tools)
 # libopenblas0-pthread: the peers' products go through libblas.so.3, and the reference BLAS would be no peer.

@@ -39,7 +39,10 @@ constexpr double kShareForCalls = 0.75;      // Of --drain-timeout; then calls a
 constexpr double kShortestLookSeconds = 0.01;  // From one look for sessions that nobody uses to the next.
 constexpr double kLongestLookSeconds = 10;
 constexpr std::chrono::seconds kRecoveryPeriod(5);
-constexpr int64_t kLooseBytes = int64_t{256} << 20;  // In memory beside what sessions have, at most for long.
+// In memory beside what sessions have: what messages take, and what was freed and serves again. More than this is given
+// back when it was not needed at so many recoveries.
+constexpr int64_t kLooseBytes = int64_t{256} << 20;
+constexpr int kLooseLooks = 6;
 
 std::chrono::nanoseconds FromSeconds(double seconds) {
   return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
@@ -128,9 +131,9 @@ int Run(const Flags& flags) {
        .checkpoint_interval = std::chrono::floor<std::chrono::milliseconds>(FromSeconds(flags.checkpoint_interval_s)),
        .report_storage = report_storage},
       flags.sessions);
-  budget.SetReclaim([&registry] {
+  budget.SetReclaim([&] {
     const bool closed = registry.CloseIdle();
-    if (closed) GiveFreedMemoryBack();
+    if (closed) GiveFreedMemoryBack(ResidentBytes());
     return closed;
   });
   if (absl::Status status = registry.Load(); !status.ok()) {
@@ -157,24 +160,23 @@ int Run(const Flags& flags) {
   // Beside all else: opening large sessions takes long, and must hold up neither calls nor the end. And again now and
   // then: a disk may take writes again, and there may be room for what there was none before.
   std::set<std::string> told;  // Ids with reasons, once each.
+  LeastOf loose(kLooseLooks);  // Bytes too many.
   std::optional<Timer> recovering(std::in_place, std::chrono::nanoseconds(0), kRecoveryPeriod, [&] {
     for (const auto& [id, status] : registry.Recover([&draining] { return draining.load(); })) {
       if (!told.insert(id + ReasonOf(status)).second) continue;
       spdlog::error("session {} cannot go on: {}", id, std::string(status.message()));
     }
-    // What messages took lies between what sessions have.
-    if (ResidentBytes() > budget.used_bytes() + kLooseBytes) GiveFreedMemoryBack();
+    GiveFreedMemoryBack(loose.Look(ResidentBytes() - budget.used_bytes() - kLooseBytes));
   });
 
   std::optional<Timer> closing_idle;
   if (flags.idle_timeout_s > 0) {
     const double period = std::clamp(flags.idle_timeout_s / 4, kShortestLookSeconds, kLongestLookSeconds);
-    closing_idle.emplace(FromSeconds(period), FromSeconds(period),
-                         [&registry, timeout = FromSeconds(flags.idle_timeout_s)] {
-                           bool closed = false;
-                           while (registry.CloseIdle(SessionRegistry::Clock::now() - timeout)) closed = true;
-                           if (closed) GiveFreedMemoryBack();  // Once for all of them.
-                         });
+    closing_idle.emplace(FromSeconds(period), FromSeconds(period), [&, timeout = FromSeconds(flags.idle_timeout_s)] {
+      bool closed = false;
+      while (registry.CloseIdle(SessionRegistry::Clock::now() - timeout)) closed = true;
+      if (closed) GiveFreedMemoryBack(ResidentBytes());  // Once for all of them.
+    });
   }
 
   int signal = 0;
@@ -200,7 +202,6 @@ int Run(const Flags& flags) {
 }  // namespace backprop::server
 
 int main(int argc, char** argv) {
-  backprop::server::KeepFreedMemory();
   spdlog::set_default_logger(spdlog::stderr_logger_mt("backpropd"));
   backprop::server::SendLibraryLogsToLog();
   CLI::App app("backpropd hosts named network sessions on an exact backpropagation core, over gRPC.");

@@ -1,19 +1,19 @@
 #include "server/process/machine_memory.h"
 
-#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <thread>
+
+#ifdef BACKPROP_TCMALLOC
+#include <gperftools/malloc_extension.h>
+#endif
 
 namespace backprop::server {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kKeptBytes = 32 << 20;  // The most that glibc takes for M_MMAP_THRESHOLD.
 
 // The number in a file of a limit; `none` where there is no such file or no number, but `max`.
 int64_t LimitIn(const fs::path& file, int64_t none) {
@@ -62,13 +62,19 @@ int64_t ResidentBytes() {
   return resident * sysconf(_SC_PAGESIZE);
 }
 
-void KeepFreedMemory() {
-  mallopt(M_MMAP_THRESHOLD, kKeptBytes);
-  mallopt(M_TRIM_THRESHOLD, kKeptBytes);
-  // Few arenas: each keeps as much.
-  mallopt(M_ARENA_MAX, static_cast<int>(std::max(2u, std::thread::hardware_concurrency())));
+void GiveFreedMemoryBack(int64_t bytes) {
+#ifdef BACKPROP_TCMALLOC
+  if (bytes > 0) MallocExtension::instance()->ReleaseToSystem(static_cast<size_t>(bytes));
+#else
+  (void)bytes;
+#endif
 }
 
-void GiveFreedMemoryBack() { malloc_trim(0); }
+int64_t LeastOf::Look(int64_t number) {
+  least_ = seen_ == 0 ? number : std::min(least_, number);
+  if (++seen_ < count_) return 0;
+  seen_ = 0;
+  return least_;
+}
 
 }  // namespace backprop::server

@@ -13,12 +13,24 @@ int64_t MachineMemoryBytes(const std::string& root = "");
 // Bytes that it has in memory now.
 int64_t ResidentBytes();
 
-// Has the allocator keep freed memory for the next batch of patterns rather than give it back to the kernel at once,
-// which then clears it page by page for the next one: with batches of 1 MB ingest is twice as fast. It keeps at most
-// about 32 MiB a core. To be called before there are other threads.
-void KeepFreedMemory();
+// Gives the kernel at least `bytes` of the memory that was freed, if there are as many. Thread-safe; takes milliseconds
+// a GiB. By itself the allocator, TCMalloc, keeps it for the next batch of patterns: the kernel, or the machine below
+// it, would have to clear it page by page, and ingest be half as fast. A sanitizer's allocator gives back what it will.
+void GiveFreedMemoryBack(int64_t bytes);
 
-// Gives the kernel the freed memory that lies between what is in use. Thread-safe; takes milliseconds a GiB.
-void GiveFreedMemoryBack();
+// The least of so many numbers: of memory that is looked at now and then, what nobody needed meanwhile. Who deletes a
+// session often fills another one next.
+class LeastOf {
+ public:
+  explicit LeastOf(int count) : count_(count) {}
+
+  // Takes the next number. The least of them when they are `count`, and begins anew; 0 until then.
+  int64_t Look(int64_t number);
+
+ private:
+  const int count_;
+  int seen_ = 0;
+  int64_t least_ = 0;  // Of those seen.
+};
 
 }  // namespace backprop::server

@@ -34,6 +34,7 @@ LIBRARIES = {
     re.compile(r"SQLiteCpp/|sqlite3\.h|cereal/"): ["server/storage"],
     re.compile(r"zlib\.h|libdeflate\.h"): ["server/storage", "server/services", "client", "client/data"],
     re.compile(r"csv\.h"): ["client/data"],
+    re.compile(r"gperftools/"): ["server/process"],
     re.compile(r"(thread|mutex|condition_variable|future|semaphore)$"): [
         "server/process", "server/scheduling", "server/sessions", "server/storage", "server/services", "server/main.cc",
         "client", "client/cli"],

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 namespace backprop::server {
 namespace {
@@ -79,6 +80,31 @@ TEST(ResidentBytesTest, HasWhatIsTouchedUntilItIsGone) {
   munmap(memory, kBytes);
   EXPECT_LT(ResidentBytes(), before + int64_t{kBytes} / 2);
 }
+
+TEST(LeastOfTest, IsKnownOnceAllAreSeen) {
+  LeastOf least(3);
+  for (const int64_t number : {7, 5}) EXPECT_EQ(least.Look(number), 0);
+  EXPECT_EQ(least.Look(9), 5);
+  for (const int64_t number : {8, 9}) EXPECT_EQ(least.Look(number), 0);  // Those before count no more.
+  EXPECT_EQ(least.Look(8), 8);
+  EXPECT_EQ(LeastOf(1).Look(-4), -4);
+}
+
+#ifdef BACKPROP_TCMALLOC
+TEST(GiveFreedMemoryBackTest, WhatWasFreedIsKeptUntilItIsGivenBack) {
+  constexpr int64_t kBytes = 64 << 20, kBlock = 1 << 20;
+  const int64_t before = ResidentBytes();
+  std::vector<std::string> blocks(kBytes / kBlock);
+  for (std::string& block : blocks) block.assign(kBlock, 'x');
+  blocks.clear();
+  EXPECT_GT(ResidentBytes(), before + kBytes / 2);
+  GiveFreedMemoryBack(0);
+  GiveFreedMemoryBack(-kBytes);
+  EXPECT_GT(ResidentBytes(), before + kBytes / 2);
+  GiveFreedMemoryBack(2 * kBytes);
+  EXPECT_LT(ResidentBytes(), before + kBytes / 2);
+}
+#endif
 
 }  // namespace
 }  // namespace backprop::server
