@@ -14,8 +14,8 @@ from processes import PATIENCE_S, Client, Server
 
 LIMIT_MIB = 320
 # The program itself, and what calls that run side by side have in their hands: a MiB of a file that is sent, a record
-# of 4 MiB that is read, as SQLite's and as ours, and what the allocator keeps. A call that read its session without
-# asking whether it fits would take as much as the limit.
+# that is read, as SQLite's and as ours (4 MiB in older files), and what the allocator keeps. A call that read its
+# session without asking whether it fits would take as much as the limit.
 BESIDE_MIB = 384
 SIDE_BY_SIDE = 6
 COLUMNS = 1000

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/storage/change_writer.h"
 #include "server/storage/sqlite_store.h"
 #include "tests/server/storage/faulty_vfs.h"
 #include "tests/server/storage/workload.h"
@@ -219,8 +220,8 @@ TEST(StorageMemoryTest, ACommitThatRanOutOfMemoryMayBeTriedAgain) {
   std::vector<OwnedChange<double>> changes = {FirstChange<double>("a"), NewSet<double>(1, 3)};
   auto log = Store(store.get(), "a", changes);
   changes.push_back({.time_ns = 70, .appends = {{1, 3, StoredPatterns<double>(100'000, 7)}}});
-  // Of SQLite's own memory there is some more, but not for a batch of 4.8 MB.
-  sqlite3_hard_heap_limit64(sqlite3_memory_used() + (1 << 20));
+  // Of SQLite's own memory there is some more, but not for a record of the batch's.
+  sqlite3_hard_heap_limit64(sqlite3_memory_used() + kMaxPatternRecordBytes / 2);
   const absl::Status status = log->Commit(changes.back().View());
   sqlite3_hard_heap_limit64(0);
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
