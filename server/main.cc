@@ -35,7 +35,10 @@ namespace backprop::server {
 namespace {
 
 constexpr double kShortestDrainSeconds = 1;  // Training runs keep where they stand in it.
-constexpr double kShareForCalls = 0.75;      // Of --drain-timeout; then calls are cancelled, and have the rest to end.
+// Of --drain-timeout: then silent streams are ended, all streams, and all calls, which have the rest to end.
+constexpr double kShareForSilentStreams = 0.2;
+constexpr double kShareForStreams = 0.7;
+constexpr double kShareForCalls = 0.75;
 constexpr double kShortestLookSeconds = 0.01;  // From one look for sessions that nobody uses to the next.
 constexpr double kLongestLookSeconds = 10;
 constexpr std::chrono::seconds kRecoveryPeriod(5);
@@ -183,7 +186,8 @@ int Run(const Flags& flags) {
   sigwait(&ending, &signal);
   // What was acknowledged is kept: neither a disk that hangs nor a call that nothing can stop need be waited for, nor
   // whoever reads the log.
-  const std::chrono::nanoseconds drain = FromSeconds(std::max(flags.drain_timeout_s, kShortestDrainSeconds));
+  const double drain_s = std::max(flags.drain_timeout_s, kShortestDrainSeconds);
+  const std::chrono::nanoseconds drain = FromSeconds(drain_s);
   end_all.emplace(drain, drain, [] { EndNow("backpropd: ended before all calls have: --drain-timeout is over\n"); });
   spdlog::info("signal {}: shutting down", signal);
   const auto deadline = std::chrono::system_clock::now() + FromSeconds(kShareForCalls * flags.drain_timeout_s);
@@ -191,6 +195,10 @@ int Run(const Flags& flags) {
   // Training first: then watchers hear how their runs ended, before the deadline cancels their calls.
   (*server)->StopServing();
   workers.Shutdown();
+  const std::chrono::nanoseconds silence = FromSeconds(kShareForSilentStreams * drain_s);
+  const std::chrono::nanoseconds all = FromSeconds(kShareForStreams * drain_s);
+  const Timer ending_silent(silence, silence, [&streams] { streams.EndSilent(); });
+  const Timer ending_streams(all, all, [&streams] { streams.EndAll(); });
   (*server)->Shutdown(deadline);
   recovering.reset();
   serving = nullptr;

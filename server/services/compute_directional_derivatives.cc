@@ -93,7 +93,7 @@ absl::Status ComputeFor(const Session<Scalar>& session, const Request& request, 
 
 grpc::Status DerivativeServiceImpl::ComputeDirectionalDerivatives(grpc::ServerContext* call, const Request* request,
                                                                   v1::ComputeDirectionalDerivativesResponse* response) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();  // It may last as long as a stream.
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take(call);  // It may last as long as a stream.
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   return ToGrpcStatus(WithSession(
       context_, request->session(), "session",

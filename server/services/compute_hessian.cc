@@ -91,7 +91,7 @@ absl::Status ComputeFor(const Session<Scalar>& session, const v1::ComputeHessian
 
 grpc::Status DerivativeServiceImpl::ComputeHessian(grpc::ServerContext* call, const v1::ComputeHessianRequest* request,
                                                    v1::ComputeHessianResponse* response) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();  // It may last as long as a stream.
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take(call);  // It may last as long as a stream.
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   return ToGrpcStatus(WithSession(
       context_, request->session(), "session",

@@ -193,7 +193,7 @@ absl::Status Send(const DerivativeCall<Scalar>& call, const Products<Scalar>& pr
 grpc::Status DerivativeServiceImpl::ComputeHessianVectorProduct(grpc::ServerContext* call,
                                                                 const v1::ComputeHessianVectorProductRequest* request,
                                                                 v1::ComputeHessianVectorProductResponse* response) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();  // It may last as long as a stream.
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take(call);  // It may last as long as a stream.
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   const auto check_answer = [](int64_t bytes) -> absl::StatusOr<int64_t> {
     absl::Status status = CheckAnswerBytes(bytes, "the products", "ask for StreamHessianVectorProduct");
@@ -214,7 +214,7 @@ grpc::Status DerivativeServiceImpl::ComputeHessianVectorProduct(grpc::ServerCont
 grpc::Status DerivativeServiceImpl::StreamHessianVectorProduct(
     grpc::ServerContext* call, const v1::StreamHessianVectorProductRequest* request,
     grpc::ServerWriter<v1::StreamHessianVectorProductResponse>* writer) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   // A layer at a time, of which gRPC holds one more.
   const auto check_answer = [](int64_t bytes) -> absl::StatusOr<int64_t> { return std::min(bytes, kMaxMessageBytes); };

@@ -42,7 +42,8 @@ class AppendAnswer final : public PendingAnswer {
   using Stream = PatternServiceImpl::AppendStream;
 
   // `broken` is set when the stream takes no more answers; then none is written.
-  AppendAnswer(Stream* stream, std::atomic<bool>* broken) : stream_(stream), broken_(broken) {}
+  AppendAnswer(const StreamSlots::Slot& slot, Stream* stream, std::atomic<bool>* broken)
+      : work_(StreamSlots::Begin(slot)), stream_(stream), broken_(broken) {}
 
   // Decodes and checks the batch, takes `bytes`, and begins to store it. `under_way`: others of the stream are.
   void Begin(grpc::ByteBuffer* bytes, bool under_way, StreamTarget* target) {
@@ -135,6 +136,7 @@ class AppendAnswer final : public PendingAnswer {
     return absl::OkStatus();
   }
 
+  const StreamSlots::Work work_;
   Stream* const stream_;
   std::atomic<bool>* const broken_;
   std::variant<std::monostate, BegunAppend<float>, BegunAppend<double>> begun_;
@@ -155,14 +157,14 @@ PatternServiceImpl::PatternServiceImpl(const ServiceContext& context) : context_
           &PatternServiceImpl::Append, this));
 }
 
-grpc::Status PatternServiceImpl::Append(grpc::ServerContext*, AppendStream* stream) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+grpc::Status PatternServiceImpl::Append(grpc::ServerContext* call, AppendStream* stream) {
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->TakeStream(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   StreamTarget target(context_);
   std::atomic<bool> broken = false;
   AnswerQueue answers;  // Batches are decoded while those before them are committed.
   for (grpc::ByteBuffer bytes; !broken && stream->Read(&bytes);) {
-    auto answer = std::make_unique<AppendAnswer>(stream, &broken);
+    auto answer = std::make_unique<AppendAnswer>(*slot, stream, &broken);
     answer->Begin(&bytes, answers.under_way(), &target);
     answers.Push(std::move(answer));
   }
@@ -215,7 +217,7 @@ grpc::Status PatternServiceImpl::DeletePatternSet(grpc::ServerContext* call, con
 
 grpc::Status PatternServiceImpl::ReadPatterns(grpc::ServerContext* call, const v1::ReadPatternsRequest* request,
                                               grpc::ServerWriter<v1::ReadPatternsResponse>* writer) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   const absl::StatusOr<ChildName> name = ParsePatternSetName(request->name(), "name");
   Violations violations;

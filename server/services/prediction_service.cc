@@ -122,7 +122,7 @@ grpc::Status PredictionServiceImpl::Predict(grpc::ServerContext* call, const v1:
                                             v1::PredictResponse* response) {
   StreamSlots::Slot slot;
   if (request->with_uncertainty()) {  // It may last as long as a stream.
-    absl::StatusOr<StreamSlots::Slot> taken = context_.streams->Take();
+    absl::StatusOr<StreamSlots::Slot> taken = context_.streams->Take(call);
     if (!taken.ok()) return ToGrpcStatus(taken.status());
     slot = *std::move(taken);
   }
@@ -130,11 +130,12 @@ grpc::Status PredictionServiceImpl::Predict(grpc::ServerContext* call, const v1:
 }
 
 grpc::Status PredictionServiceImpl::PredictEach(grpc::ServerContext* call, Stream* stream) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->TakeStream(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   std::string session;
   v1::PredictStreamRequest request;
   for (absl::Status decoded; ReadMessage(stream, &request, &decoded);) {
+    const StreamSlots::Work work = StreamSlots::Begin(*slot);
     if (!decoded.ok()) return ToGrpcStatus(decoded);
     if (!request.session().empty()) session = request.session();
     v1::PredictResponse response;

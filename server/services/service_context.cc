@@ -6,26 +6,12 @@
 
 namespace backprop::server {
 
-absl::StatusOr<StreamSlots::Slot> StreamSlots::Take() {
-  if (++taken_ > limit_) {
-    --taken_;
-    return WithMetadata(
-        WithRetryDelay(
-            Error(absl::StatusCode::kResourceExhausted, "STREAM_LIMIT",
-                  absl::StrCat(
-                      "the server has ", limit_,
-                      " streams and calls for second derivatives open, its limit; close some, or raise --max-streams")),
-            std::chrono::seconds(1)),
-        "limit", limit_);
-  }
-  return Slot(nullptr, [this](void*) { --taken_; });
-}
-
-absl::Status CheckServing(const std::atomic<bool>& draining) {
-  if (!draining) return absl::OkStatus();
+absl::Status ShuttingDown() {
   return Error(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
                "the server is shutting down; try again elsewhere or later");
 }
+
+absl::Status CheckServing(const std::atomic<bool>& draining) { return draining ? ShuttingDown() : absl::OkStatus(); }
 
 int64_t HashOf(const std::string& request_key) {
   const uint32_t crc = libdeflate_crc32(0, request_key.data(), request_key.size());

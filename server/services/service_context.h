@@ -16,27 +16,12 @@
 #include "core/parallel_for.h"
 #include "server/services/error_mapping.h"
 #include "server/services/limits.h"
+#include "server/services/stream_slots.h"
 #include "server/sessions/request_log.h"
 #include "server/sessions/resource_name.h"
 #include "server/sessions/session_registry.h"
 
 namespace backprop::server {
-
-// The streams, and the calls for derivatives beyond the gradient, that may be open at a time: each holds a thread, and
-// the rest of the threads is for calls that end soon.
-// Thread-safe.
-class StreamSlots {
- public:
-  using Slot = std::shared_ptr<void>;
-
-  explicit StreamSlots(int limit) : limit_(limit) {}
-  // A slot, held until the last copy is gone, or RESOURCE_EXHAUSTED, reason STREAM_LIMIT.
-  absl::StatusOr<Slot> Take();
-
- private:
-  const int limit_;
-  std::atomic<int> taken_ = 0;
-};
 
 // Constant after construction; outlives the services.
 struct ServiceContext {
@@ -47,7 +32,9 @@ struct ServiceContext {
   int64_t work_limit = kDefaultWorkLimit;  // Multiply-adds of one call for derivatives beyond the gradient.
 };
 
-// UNAVAILABLE, reason SHUTTING_DOWN, once the server takes no new work.
+// UNAVAILABLE, reason SHUTTING_DOWN.
+absl::Status ShuttingDown();
+// The same once the server takes no new work.
 absl::Status CheckServing(const std::atomic<bool>& draining);
 inline absl::Status CheckServing(const ServiceContext& context) { return CheckServing(*context.draining); }
 

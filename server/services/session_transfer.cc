@@ -27,7 +27,7 @@ SessionServiceImpl::SessionServiceImpl(const ServiceContext& context) : context_
 
 grpc::Status SessionServiceImpl::ExportSession(grpc::ServerContext* call, const v1::ExportSessionRequest* request,
                                                grpc::ServerWriter<v1::ExportSessionResponse>* writer) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   const absl::StatusOr<std::string> id = ParseSessionName(request->name(), "name");
   if (!id.ok()) return ToGrpcStatus(id.status());
@@ -70,7 +70,7 @@ absl::Status SessionServiceImpl::Import(grpc::ServerContext* call, ImportReader*
 }
 
 grpc::Status SessionServiceImpl::ImportStream(grpc::ServerContext* call, ImportReader* reader, v1::Session* response) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   return ToGrpcStatus(Import(call, reader, response));
 }

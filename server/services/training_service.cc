@@ -140,7 +140,7 @@ absl::Status TrainingServiceImpl::Watch(grpc::ServerContext* call, const std::st
 
 grpc::Status TrainingServiceImpl::RunEpochs(grpc::ServerContext* call, const v1::RunEpochsRequest* request,
                                             ReportWriter* writer) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   const absl::StatusOr<std::string> name = Start(call, *request);
   if (!name.ok()) return ToGrpcStatus(name.status());
@@ -151,7 +151,7 @@ grpc::Status TrainingServiceImpl::RunEpochs(grpc::ServerContext* call, const v1:
 
 grpc::Status TrainingServiceImpl::WatchTrainingRun(grpc::ServerContext* call,
                                                    const v1::WatchTrainingRunRequest* request, ReportWriter* writer) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   Violations violations;
   violations.AddAll("", ParseTrainingRunName(request->name(), "name").status());
@@ -225,13 +225,14 @@ grpc::Status TrainingServiceImpl::CancelTrainingRun(grpc::ServerContext* call,
 }
 
 grpc::Status TrainingServiceImpl::LearnOnline(grpc::ServerContext* call, OnlineStream* stream) {
-  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->Take();
+  const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->TakeStream(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
   StreamTarget target(context_);
   TrainingOptions options;
   v1::TrainOnlineRequest request;
   absl::Status status;
   for (bool first = true; ReadMessage(stream, &request, &status); first = false) {
+    const StreamSlots::Work work = StreamSlots::Begin(*slot);
     v1::TrainOnlineResponse response;
     Violations violations;
     if (status.ok() && request.has_options()) {

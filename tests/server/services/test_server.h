@@ -56,6 +56,7 @@ class TestServer {
   SessionRegistry& registry() { return registry_; }
   MemoryBudget& budget() { return budget_; }
   TrainingWorkers& workers() { return workers_; }
+  StreamSlots& streams() { return streams_; }
   // From here on it takes no new work, as after SIGTERM; calls that are on go on.
   void Drain() { draining_ = true; }
 

@@ -1,0 +1,50 @@
+// The streams, and the calls that may last as long, that are open.
+#pragma once
+
+#include <grpcpp/server_context.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "absl/status/statusor.h"
+
+namespace backprop::server {
+
+// Calls for derivatives beyond the gradient are among them: each holds a thread, and the rest of the threads is for
+// calls that end soon. Thread-safe.
+class StreamSlots {
+ private:
+  struct Call {
+    grpc::ServerContext* context;
+    std::atomic<int> work;
+  };
+
+ public:
+  using Slot = std::shared_ptr<Call>;
+  using Work = std::shared_ptr<void>;
+
+  explicit StreamSlots(int limit) : limit_(limit) {}
+  // A slot for the call, held until the last copy is gone, or RESOURCE_EXHAUSTED, reason STREAM_LIMIT. The call must
+  // outlive it.
+  absl::StatusOr<Slot> Take(grpc::ServerContext* call) { return Take(call, 1); }
+  // The same for one that is silent between its messages: from the arrival of one to its answer it holds a Work.
+  absl::StatusOr<Slot> TakeStream(grpc::ServerContext* call) { return Take(call, 0); }
+  static Work Begin(const Slot& slot);
+
+  // Ends all, or those that are silent, with UNAVAILABLE: their callers are to go elsewhere.
+  void EndSilent() { End(/*silent_only=*/true); }
+  void EndAll() { End(/*silent_only=*/false); }
+
+ private:
+  absl::StatusOr<Slot> Take(grpc::ServerContext* call, int work);
+  void End(bool silent_only);
+  void GiveBack(Call* call);
+
+  const int limit_;
+  std::mutex mutex_;
+  std::set<Call*> open_;  // Guarded by mutex_.
+};
+
+}  // namespace backprop::server
