@@ -144,7 +144,7 @@ class IngestBenchmark {
              absl::StrFormat("%.1f MB/s; sink %.1f, write+fsync %.1f", durable, sink, write));
     AddRatio("in-memory ingest / sink, " + name, rates.ephemeral, rates.sink, 0.9,
              absl::StrFormat("%.1f MB/s; sink %.1f", ephemeral, sink));
-    AddRatio("in-memory ingest / sink on TCMalloc, " + name, rates.ephemeral, rates.tcmalloc_sink, std::nullopt,
+    AddRatio("in-memory ingest / sink on TCMalloc, " + name, rates.ephemeral, rates.tcmalloc_sink, 0.9,
              absl::StrFormat("%.1f MB/s; sink %.1f", ephemeral, tcmalloc_sink));
   }
 

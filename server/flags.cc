@@ -76,6 +76,12 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "or the container, has")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->capture_default_str();
+  app->add_option(
+         "--message-memory", flags->message_memory_mib,
+         "MiB that messages on their way may take, beside the sessions; 0: an eighth of what the machine, or the "
+         "container, has, 2048 at most")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
+      ->capture_default_str();
   app->add_option("--rpc-threads", flags->rpc.thread_limit, "threads for calls at most")
       ->check(CLI::Range(8, 100'000))
       ->capture_default_str();

@@ -21,6 +21,7 @@ struct Flags {
   int queue_limit = 256;
   SessionLimits sessions;
   int64_t memory_limit_mib = 0;
+  int64_t message_memory_mib = 0;
   int max_streams = 192;
   int64_t work_limit_billions = kDefaultWorkLimit / 1'000'000'000;
   double idle_timeout_s = 600;

@@ -42,18 +42,23 @@ constexpr double kShareForCalls = 0.75;
 constexpr double kShortestLookSeconds = 0.01;  // From one look for sessions that nobody uses to the next.
 constexpr double kLongestLookSeconds = 10;
 constexpr std::chrono::seconds kRecoveryPeriod(5);
-// In memory beside what sessions have: what messages take, and what was freed and serves again. More than this is given
-// back when it was not needed at so many recoveries.
+// In memory beside what sessions have: what messages take, and what was freed and serves again. When there was more
+// than this, or this part of the machine's, at so many recoveries, what is free is given back.
 constexpr int64_t kLooseBytes = int64_t{256} << 20;
+constexpr int64_t kLoosePart = 16;
 constexpr int kLooseLooks = 6;
 
 std::chrono::nanoseconds FromSeconds(double seconds) {
   return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
 }
 
-int64_t MemoryLimitBytes(const Flags& flags) {
-  if (flags.memory_limit_mib > 0) return flags.memory_limit_mib << 20;
-  return MachineMemoryBytes() / 4 * 3;
+// What sessions and messages may take, by default parts of the machine's memory; the rest is for the program itself.
+int64_t MemoryLimitBytes(const Flags& flags, int64_t machine_bytes) {
+  return flags.memory_limit_mib > 0 ? flags.memory_limit_mib << 20 : machine_bytes / 4 * 3;
+}
+int64_t MessageMemoryBytes(const Flags& flags, int64_t machine_bytes) {
+  constexpr int64_t kMostByDefault = int64_t{2} << 30;
+  return flags.message_memory_mib > 0 ? flags.message_memory_mib << 20 : std::min(machine_bytes / 8, kMostByDefault);
 }
 
 // Files and connections that may be open at a time, about.
@@ -105,7 +110,15 @@ int Run(const Flags& flags) {
 
   std::optional<Timer> end_all;  // When it takes too long; ahead of all else, whose end it waits for.
   std::atomic<bool> draining = false;
-  MemoryBudget budget(MemoryLimitBytes(flags));
+  const int64_t machine_bytes = MachineMemoryBytes();
+  MemoryBudget budget(MemoryLimitBytes(flags, machine_bytes));
+  const int64_t message_bytes = MessageMemoryBytes(flags, machine_bytes);
+  if (budget.limit_bytes() > machine_bytes - message_bytes) {
+    spdlog::warn(
+        "--memory-limit {} and --message-memory {} are more than the {} MiB of this machine, or container: the "
+        "kernel may end the server",
+        budget.limit_bytes() >> 20, message_bytes >> 20, machine_bytes >> 20);
+  }
   const std::unique_ptr<SessionStore> store = OpenStore(flags, &budget, draining);
   if (store == nullptr) return 1;
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -117,14 +130,15 @@ int Run(const Flags& flags) {
   const auto report_storage = [&](const std::string& id, const absl::Status& status) {
     if (draining && ReasonOf(status) == "SHUTTING_DOWN") return;  // Of an opening that we cut off.
     const std::lock_guard lock(failing_mutex);
-    const bool changed = status.ok() ? failing.erase(id) > 0 : failing.insert(id).second;
+    const bool gone = absl::IsNotFound(status), good = status.ok() || gone;
+    const bool changed = good ? failing.erase(id) > 0 : failing.insert(id).second;
     if (!changed) return;
-    if (status.ok()) {
-      spdlog::info("session {} is kept again", id);
-    } else {
+    if (!good) {
       spdlog::error("session {} cannot be kept: {}", id, std::string(status.message()));
+    } else {
+      spdlog::info("session {} {}", id, gone ? "is gone" : "is kept again");
     }
-    if (RpcServer* const server = serving) server->SetSessionHealth(id, status.ok());
+    if (RpcServer* const server = serving) server->SetSessionHealth(id, good);
   };
   SessionRegistry registry(
       {.store = store.get(),
@@ -136,7 +150,7 @@ int Run(const Flags& flags) {
       flags.sessions);
   budget.SetReclaim([&] {
     const bool closed = registry.CloseIdle();
-    if (closed) GiveFreedMemoryBack(ResidentBytes());
+    if (closed) GiveFreedMemoryBack();
     return closed;
   });
   if (absl::Status status = registry.Load(); !status.ok()) {
@@ -150,7 +164,9 @@ int Run(const Flags& flags) {
                                .streams = &streams,
                                .draining = &draining,
                                .work_limit = flags.work_limit_billions * 1'000'000'000};
-  absl::StatusOr<std::unique_ptr<RpcServer>> server = RpcServer::Start(flags.rpc, context);
+  RpcServerOptions rpc = flags.rpc;
+  rpc.memory_limit = message_bytes;
+  absl::StatusOr<std::unique_ptr<RpcServer>> server = RpcServer::Start(rpc, context);
   if (!server.ok()) {
     spdlog::error("{}", std::string(server.status().message()));
     return 1;
@@ -163,13 +179,14 @@ int Run(const Flags& flags) {
   // Beside all else: opening large sessions takes long, and must hold up neither calls nor the end. And again now and
   // then: a disk may take writes again, and there may be room for what there was none before.
   std::set<std::string> told;  // Ids with reasons, once each.
-  LeastOf loose(kLooseLooks);  // Bytes too many.
+  WindowMinimum loose(kLooseLooks);
+  const int64_t loose_bytes = std::min(kLooseBytes, machine_bytes / kLoosePart);
   std::optional<Timer> recovering(std::in_place, std::chrono::nanoseconds(0), kRecoveryPeriod, [&] {
     for (const auto& [id, status] : registry.Recover([&draining] { return draining.load(); })) {
       if (!told.insert(id + ReasonOf(status)).second) continue;
       spdlog::error("session {} cannot go on: {}", id, std::string(status.message()));
     }
-    GiveFreedMemoryBack(loose.Look(ResidentBytes() - budget.used_bytes() - kLooseBytes));
+    if (loose.Add(ResidentBytes() - budget.used_bytes()) > loose_bytes) GiveFreedMemoryBack();
   });
 
   std::optional<Timer> closing_idle;
@@ -178,7 +195,7 @@ int Run(const Flags& flags) {
     closing_idle.emplace(FromSeconds(period), FromSeconds(period), [&, timeout = FromSeconds(flags.idle_timeout_s)] {
       bool closed = false;
       while (registry.CloseIdle(SessionRegistry::Clock::now() - timeout)) closed = true;
-      if (closed) GiveFreedMemoryBack(ResidentBytes());  // Once for all of them.
+      if (closed) GiveFreedMemoryBack();  // Once for all of them.
     });
   }
 
@@ -190,15 +207,19 @@ int Run(const Flags& flags) {
   const std::chrono::nanoseconds drain = FromSeconds(drain_s);
   end_all.emplace(drain, drain, [] { EndNow("backpropd: ended before all calls have: --drain-timeout is over\n"); });
   spdlog::info("signal {}: shutting down", signal);
-  const auto deadline = std::chrono::system_clock::now() + FromSeconds(kShareForCalls * flags.drain_timeout_s);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto deadline = std::chrono::system_clock::now() + FromSeconds(kShareForCalls * drain_s);
   draining = true;
   // Training first: then watchers hear how their runs ended, before the deadline cancels their calls.
   (*server)->StopServing();
   workers.Shutdown();
-  const std::chrono::nanoseconds silence = FromSeconds(kShareForSilentStreams * drain_s);
-  const std::chrono::nanoseconds all = FromSeconds(kShareForStreams * drain_s);
-  const Timer ending_silent(silence, silence, [&streams] { streams.EndSilent(); });
-  const Timer ending_streams(all, all, [&streams] { streams.EndAll(); });
+  {
+    // Before gRPC takes leave of the connections: what it sends on their last streams may be lost.
+    const std::chrono::nanoseconds silence = FromSeconds(kShareForSilentStreams * drain_s);
+    const Timer ending_silent(silence, silence, [&streams] { streams.EndSilent(); });
+    streams.WaitForEnd(begin + FromSeconds(kShareForStreams * drain_s));
+  }
+  streams.EndAll();
   (*server)->Shutdown(deadline);
   recovering.reset();
   serving = nullptr;

@@ -23,13 +23,17 @@ std::string HowToComeBack(const std::string& training_run) {
                       "   to stop it");
 }
 
-// How the run ended, in a line.
+// How the run ended, in a line, or that it has not: a call may end before, as where a full disk keeps its reports back.
 void PrintEnd(CommandContext& context, const std::string& training_run) {
-  if (context.json()) return;
   v1::GetTrainingRunRequest request;
   request.set_name(training_run);
   const absl::StatusOr<v1::TrainingRun> run = context.client().GetTrainingRun(request);
-  if (run.ok()) std::cout << EndText(*run) << std::endl;
+  if (!run.ok()) return;
+  if (run->state() == v1::TrainingRun::STATE_QUEUED || run->state() == v1::TrainingRun::STATE_RUNNING) {
+    std::cerr << training_run << " goes on.\n" << HowToComeBack(training_run) << std::endl;
+  } else if (!context.json()) {
+    std::cout << EndText(*run) << std::endl;
+  }
 }
 
 }  // namespace

@@ -62,15 +62,14 @@ int64_t ResidentBytes() {
   return resident * sysconf(_SC_PAGESIZE);
 }
 
-void GiveFreedMemoryBack(int64_t bytes) {
+void GiveFreedMemoryBack() {
 #ifdef BACKPROP_TCMALLOC
-  if (bytes > 0) MallocExtension::instance()->ReleaseToSystem(static_cast<size_t>(bytes));
-#else
-  (void)bytes;
+  // All: asked for a part, it gives back whole runs of pages, and counts what was too much for the next time.
+  MallocExtension::instance()->ReleaseFreeMemory();
 #endif
 }
 
-int64_t LeastOf::Look(int64_t number) {
+int64_t WindowMinimum::Add(int64_t number) {
   least_ = seen_ == 0 ? number : std::min(least_, number);
   if (++seen_ < count_) return 0;
   seen_ = 0;

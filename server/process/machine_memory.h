@@ -13,19 +13,19 @@ int64_t MachineMemoryBytes(const std::string& root = "");
 // Bytes that it has in memory now.
 int64_t ResidentBytes();
 
-// Gives the kernel at least `bytes` of the memory that was freed, if there are as many. Thread-safe; takes milliseconds
-// a GiB. By itself the allocator, TCMalloc, keeps it for the next batch of patterns: the kernel, or the machine below
-// it, would have to clear it page by page, and ingest be half as fast. A sanitizer's allocator gives back what it will.
-void GiveFreedMemoryBack(int64_t bytes);
+// Gives the kernel the memory that was freed. Thread-safe; takes milliseconds a GiB. By itself the allocator, TCMalloc,
+// keeps most of it for the next batch of patterns: the kernel, or the machine below it, would have to clear it page by
+// page, and ingest be half as fast. A sanitizer's allocator gives back what it will.
+void GiveFreedMemoryBack();
 
-// The least of so many numbers: of memory that is looked at now and then, what nobody needed meanwhile. Who deletes a
-// session often fills another one next.
-class LeastOf {
+// The least of each `count` numbers: of memory that is looked at now and then, what nobody needed meanwhile. Who
+// deletes a session often fills another one next.
+class WindowMinimum {
  public:
-  explicit LeastOf(int count) : count_(count) {}
+  explicit WindowMinimum(int count) : count_(count) {}
 
   // Takes the next number. The least of them when they are `count`, and begins anew; 0 until then.
-  int64_t Look(int64_t number);
+  int64_t Add(int64_t number);
 
  private:
   const int count_;

@@ -160,6 +160,8 @@ PatternServiceImpl::PatternServiceImpl(const ServiceContext& context) : context_
 grpc::Status PatternServiceImpl::Append(grpc::ServerContext* call, AppendStream* stream) {
   const absl::StatusOr<StreamSlots::Slot> slot = context_.streams->TakeStream(call);
   if (!slot.ok()) return ToGrpcStatus(slot.status());
+  // With a first answer that may wait for the next one gRPC (1.51) would keep it back as well, and that for ever.
+  stream->SendInitialMetadata();
   StreamTarget target(context_);
   std::atomic<bool> broken = false;
   AnswerQueue answers;  // Batches are decoded while those before them are committed.

@@ -18,7 +18,7 @@ inline constexpr int kLeastUnaryThreads = 4;
 struct RpcServerOptions {
   std::string listen;                       // host:port; port 0 takes a free one.
   int thread_limit = 256;                   // Threads of gRPC at most; a call beyond them is RESOURCE_EXHAUSTED.
-  int64_t memory_limit = int64_t{2} << 30;  // Bytes that gRPC may hold in buffers, about.
+  int64_t memory_limit = int64_t{2} << 30;  // Bytes that messages may take on their way, about; more streams are ended.
 };
 
 // Starts serving in Start and ends with Shutdown or destruction.

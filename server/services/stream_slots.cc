@@ -38,8 +38,14 @@ void StreamSlots::GiveBack(Call* call) {
   {
     const std::lock_guard lock(mutex_);
     open_.erase(call);
+    if (open_.empty()) all_given_back_.notify_all();
   }
   delete call;
+}
+
+void StreamSlots::WaitForEnd(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  all_given_back_.wait_until(lock, deadline, [this] { return open_.empty(); });
 }
 
 void StreamSlots::End(bool silent_only) {

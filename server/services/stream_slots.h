@@ -4,6 +4,8 @@
 #include <grpcpp/server_context.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -36,6 +38,8 @@ class StreamSlots {
   // Ends all, or those that are silent, with UNAVAILABLE: their callers are to go elsewhere.
   void EndSilent() { End(/*silent_only=*/true); }
   void EndAll() { End(/*silent_only=*/false); }
+  // Waits until none is open, or that time.
+  void WaitForEnd(std::chrono::steady_clock::time_point deadline);
 
  private:
   absl::StatusOr<Slot> Take(grpc::ServerContext* call, int work);
@@ -44,6 +48,7 @@ class StreamSlots {
 
   const int limit_;
   std::mutex mutex_;
+  std::condition_variable all_given_back_;
   std::set<Call*> open_;  // Guarded by mutex_.
 };
 

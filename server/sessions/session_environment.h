@@ -21,7 +21,7 @@ struct SessionEnvironment {
   size_t kept_versions = kDefaultKeptVersions;
   std::chrono::milliseconds checkpoint_interval{1000};  // Between two checkpoints of a session, at least.
   // Called with how the store does for a session: at each opening, when a commit fails, when one works again, and with
-  // OK when it is deleted. Thread-safe.
+  // NOT_FOUND when it is deleted. Thread-safe.
   std::function<void(const std::string& id, const absl::Status& status)> report_storage = nullptr;
 };
 

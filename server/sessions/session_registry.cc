@@ -27,9 +27,9 @@ absl::Status SessionRegistry::Load() {
 }
 
 void SessionRegistry::ReportStorage(const std::string& id, const absl::Status& status) const {
-  // Without memory for a session nothing is known of its file; and one that is not there does not fail.
+  // Without memory for a session nothing is known of its file.
   if (!environment_.report_storage || ReasonOf(status) == "MEMORY_LIMIT") return;
-  environment_.report_storage(id, absl::IsNotFound(status) ? absl::OkStatus() : status);
+  environment_.report_storage(id, status);
 }
 
 SessionRegistry::Entry* SessionRegistry::Await(const std::string& id, std::unique_lock<std::mutex>* lock) {
@@ -210,7 +210,7 @@ absl::Status SessionRegistry::Delete(const std::string& id, const ChangeRequest&
   if (deleted.ok()) sessions_.erase(id);
   freed_.notify_all();
   lock.unlock();
-  if (deleted.ok()) ReportStorage(id, deleted);
+  if (deleted.ok()) ReportStorage(id, SessionNotFound(id));
   return deleted;
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "core/error.h"
 #include "server/storage/byte_archive.h"
 #include "server/storage/journal_end.h"
@@ -136,7 +137,8 @@ void RecordFile::Migrate(const Migrations& migrations, size_t version) {
 void RecordFile::CheckPages() {
   // Among others that no page is used twice: the next commit would overwrite what others stand on.
   const std::string result = database_.execAndGet("PRAGMA quick_check(1)").getString();
-  if (result != "ok") ThrowDamaged(result);
+  // Its first line says in which database of the connection.
+  if (result != "ok") ThrowDamaged(absl::StrReplaceAll(result, {{"*** in database main ***\n", ""}, {"\n", "; "}}));
 }
 
 void RecordFile::ThrowDamaged(const std::string& what) const { throw StorageException(DamagedError(path_, what)); }

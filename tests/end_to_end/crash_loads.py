@@ -165,6 +165,7 @@ class Training(Load):
     def __init__(self, address: str):
         super().__init__(address, "trained")
         self.run_count = 0
+        self.cut_off = 0  # Kills inside a run, between two of its reports.
         self.reports: list[tuple] = []
 
     def create(self) -> None:
@@ -191,6 +192,7 @@ class Training(Load):
             except grpc.RpcError as error:
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise
+                self.cut_off += 0 < epoch < self.EPOCHS
                 grpc.channel_ready_future(self.channel).result(PATIENCE_S)
         self.run_count += 1
 

@@ -34,22 +34,24 @@ def follow(crashed, whole) -> None:
             whole.work()
 
 
-def check(crashed, whole) -> str:
+def check(crashed, whole, kills: int) -> str:
     """What was promised, against what is there."""
     assert crashed.parameters() == whole.parameters(), f"{crashed.name}: other parameters than without crashes"
     if isinstance(crashed, loads.Appending):
         stored = crashed.stored()
         assert stored == whole.stored(), "other patterns than were appended"
         count = sum(part.inputs.row_count for part in stored)
-        assert count >= crashed.acknowledged, (count, crashed.acknowledged)
+        assert count >= crashed.acknowledged > 0, (count, crashed.acknowledged)
         return f"{count} patterns appended, {crashed.acknowledged} acknowledged"
     if isinstance(crashed, loads.Learning):
-        assert crashed.next_offset("s") >= crashed.acknowledged
+        assert crashed.next_offset("s") >= crashed.acknowledged > 0
         return f"{crashed.next_offset('s')} patterns learned on-line, {crashed.acknowledged} acknowledged"
     if isinstance(crashed, loads.Training):
         assert crashed.reports == whole.reports, "other epoch reports than without crashes"
-        return f"{crashed.run_count} training runs, {len(crashed.reports)} epochs"
-    assert crashed.answers == whole.answers
+        # Else none of this would say anything of runs that are resumed.
+        assert crashed.cut_off >= kills / 10, f"{crashed.cut_off} of {kills} kills were inside a run"
+        return f"{crashed.run_count} training runs, {len(crashed.reports)} epochs; {crashed.cut_off} kills inside a run"
+    assert crashed.answers == whole.answers and crashed.answers
     return f"{len(crashed.answers)} steps with request ids"
 
 
@@ -84,7 +86,7 @@ def run(kills: int, seed: int, work: pathlib.Path) -> None:
         for load in crashed:
             whole = type(load)(left_alone.address)
             follow(load, whole)
-            print(check(load, whole))
+            print(check(load, whole, kills))
 
 
 def main() -> None:

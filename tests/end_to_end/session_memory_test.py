@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Memory of sessions: within --memory-limit whatever is asked for, and given back by sessions that nobody uses."""
+"""Memory: of sessions within --memory-limit whatever is asked for, and given back by those that nobody uses; of
+messages on their way within --message-memory."""
 
 import array
 import pathlib
@@ -9,6 +10,11 @@ import threading
 import time
 import unittest
 
+import grpc
+
+import stubs  # First: it makes importable what follows.
+from backprop.v1 import matrix_pb2, pattern_service_pb2, patterns_pb2
+from backprop.v1.pattern_service_pb2_grpc import PatternServiceStub
 import pattern_files
 from processes import PATIENCE_S, Client, Server
 
@@ -80,6 +86,34 @@ class SessionMemoryTest(unittest.TestCase):
                 self.assertLess(time.monotonic(), deadline, "it was not closed")
                 threading.Event().wait(0.05)  # It looks again; how long that takes is not what is tested.
             self.assertIn("50000", client.text("describe", "idle"))
+
+    def test_messages_on_their_way_are_bounded(self) -> None:
+        message_mib = 100
+        with self.server("--memory-limit", "64", "--message-memory", "64") as server:
+            matrix = matrix_pb2.Matrix(raw_values=bytes(message_mib << 20))
+            large = pattern_service_pb2.AppendPatternsRequest(
+                session="sessions/none", patterns=patterns_pb2.Patterns(inputs=matrix))
+            answers: list[grpc.StatusCode | int] = []
+
+            def append(request) -> grpc.StatusCode | int:
+                with grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+                    call = PatternServiceStub(channel).AppendPatterns(iter([request]), timeout=PATIENCE_S)
+                    try:
+                        return next(call).status.code
+                    except grpc.RpcError as error:
+                        return error.code()
+
+            callers = [threading.Thread(target=lambda: answers.append(append(large))) for _ in range(SIDE_BY_SIDE)]
+            for caller in callers:
+                caller.start()
+            for caller in callers:
+                caller.join()
+            most = self.mib(server, "VmHWM")
+            print(f"{most} MiB at most, {SIDE_BY_SIDE} messages of {message_mib} MiB: {answers}")
+            self.assertLess(most, SIDE_BY_SIDE * message_mib // 2)
+            self.assertIn(grpc.StatusCode.RESOURCE_EXHAUSTED, answers)
+            small = pattern_service_pb2.AppendPatternsRequest(session="sessions/none")
+            self.assertEqual(append(small), grpc.StatusCode.INVALID_ARGUMENT.value[0])
 
 
 if __name__ == "__main__":
