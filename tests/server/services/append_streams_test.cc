@@ -192,5 +192,23 @@ TEST_F(AppendStreamsTest, WhatIsStoredIsWhatWasAcknowledgedWhateverGoesWrong) {
   EXPECT_GT(kept_count_, 200) << "not all was nonsense";
 }
 
+// gRPC would keep a first answer that lets it wait for the next one, until something else is sent on the connection.
+TEST_F(AppendStreamsTest, FirstAnswersThatComeTogetherComeAtOnce) {
+  CreateAgain(1, "PRECISION_FLOAT32");
+  v1::AppendPatternsRequest request;
+  request.set_session("sessions/a");  // Refused: it has no patterns.
+  v1::AppendPatternsResponse response;
+  for (int i = 0; i < 2000 && !HasFailure(); ++i) {
+    grpc::ClientContext context;
+    context.set_deadline(Deadline());
+    const auto stream = server_.patterns->AppendPatterns(&context);
+    ASSERT_TRUE(stream->Write(request, grpc::WriteOptions().set_buffer_hint()));
+    ASSERT_TRUE(stream->Write(request));
+    for (int answers = 0; answers < 2; ++answers) EXPECT_TRUE(stream->Read(&response)) << "stream " << i;
+    stream->WritesDone();
+    EXPECT_EQ(stream->Finish().error_code(), grpc::OK);
+  }
+}
+
 }  // namespace
 }  // namespace backprop::server
