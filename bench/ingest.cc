@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -155,8 +154,8 @@ class IngestBenchmark {
     return median;
   }
 
-  void AddRatio(const std::string& name, const std::vector<double>& over, const std::vector<double>& under,
-                std::optional<double> goal, const std::string& note) {
+  void AddRatio(const std::string& name, const std::vector<double>& over, const std::vector<double>& under, double goal,
+                const std::string& note) {
     std::vector<double> ratios;
     for (size_t i = 0; i < over.size(); ++i) ratios.push_back(over[i] / under[i]);
     rows_.push_back({.name = name, .value = Median(ratios), .unit = "ratio", .goal = goal, .note = note});

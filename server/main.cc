@@ -148,7 +148,7 @@ int Run(const Flags& flags) {
        .checkpoint_interval = std::chrono::floor<std::chrono::milliseconds>(FromSeconds(flags.checkpoint_interval_s)),
        .report_storage = report_storage},
       flags.sessions);
-  budget.SetReclaim([&] {
+  budget.SetReclaim([&registry] {
     const bool closed = registry.CloseIdle();
     if (closed) GiveFreedMemoryBack();
     return closed;
@@ -192,11 +192,12 @@ int Run(const Flags& flags) {
   std::optional<Timer> closing_idle;
   if (flags.idle_timeout_s > 0) {
     const double period = std::clamp(flags.idle_timeout_s / 4, kShortestLookSeconds, kLongestLookSeconds);
-    closing_idle.emplace(FromSeconds(period), FromSeconds(period), [&, timeout = FromSeconds(flags.idle_timeout_s)] {
-      bool closed = false;
-      while (registry.CloseIdle(SessionRegistry::Clock::now() - timeout)) closed = true;
-      if (closed) GiveFreedMemoryBack();  // Once for all of them.
-    });
+    closing_idle.emplace(FromSeconds(period), FromSeconds(period),
+                         [&registry, timeout = FromSeconds(flags.idle_timeout_s)] {
+                           bool closed = false;
+                           while (registry.CloseIdle(SessionRegistry::Clock::now() - timeout)) closed = true;
+                           if (closed) GiveFreedMemoryBack();  // Once for all of them.
+                         });
   }
 
   int signal = 0;

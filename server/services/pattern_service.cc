@@ -43,7 +43,7 @@ class AppendAnswer final : public PendingAnswer {
 
   // `broken` is set when the stream takes no more answers; then none is written.
   AppendAnswer(const StreamSlots::Slot& slot, Stream* stream, std::atomic<bool>* broken)
-      : work_(StreamSlots::Begin(slot)), stream_(stream), broken_(broken) {}
+      : work_(slot), stream_(stream), broken_(broken) {}
 
   // Decodes and checks the batch, takes `bytes`, and begins to store it. `under_way`: others of the stream are.
   void Begin(grpc::ByteBuffer* bytes, bool under_way, StreamTarget* target) {

@@ -135,7 +135,7 @@ grpc::Status PredictionServiceImpl::PredictEach(grpc::ServerContext* call, Strea
   std::string session;
   v1::PredictStreamRequest request;
   for (absl::Status decoded; ReadMessage(stream, &request, &decoded);) {
-    const StreamSlots::Work work = StreamSlots::Begin(*slot);
+    const StreamSlots::Work work(*slot);
     if (!decoded.ok()) return ToGrpcStatus(decoded);
     if (!request.session().empty()) session = request.session();
     v1::PredictResponse response;

@@ -29,11 +29,6 @@ absl::StatusOr<StreamSlots::Slot> StreamSlots::Take(grpc::ServerContext* call, i
       "limit", limit_);
 }
 
-StreamSlots::Work StreamSlots::Begin(const Slot& slot) {
-  ++slot->work;
-  return Work(slot.get(), [slot](void*) { --slot->work; });
-}
-
 void StreamSlots::GiveBack(Call* call) {
   {
     const std::lock_guard lock(mutex_);

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "absl/status/statusor.h"
 
@@ -20,20 +21,30 @@ class StreamSlots {
  private:
   struct Call {
     grpc::ServerContext* context;
-    std::atomic<int> work;
+    std::atomic<int> work;  // 0: it is silent.
   };
 
  public:
   using Slot = std::shared_ptr<Call>;
-  using Work = std::shared_ptr<void>;
+
+  // What a stream does about a message, from its arrival to its answer; so long the stream is not silent.
+  class Work {
+   public:
+    explicit Work(Slot slot) : slot_(std::move(slot)) { ++slot_->work; }
+    ~Work() { --slot_->work; }
+    Work(const Work&) = delete;
+    Work& operator=(const Work&) = delete;
+
+   private:
+    const Slot slot_;
+  };
 
   explicit StreamSlots(int limit) : limit_(limit) {}
   // A slot for the call, held until the last copy is gone, or RESOURCE_EXHAUSTED, reason STREAM_LIMIT. The call must
   // outlive it.
   absl::StatusOr<Slot> Take(grpc::ServerContext* call) { return Take(call, 1); }
-  // The same for one that is silent between its messages: from the arrival of one to its answer it holds a Work.
+  // The same for one that is silent but for its Work.
   absl::StatusOr<Slot> TakeStream(grpc::ServerContext* call) { return Take(call, 0); }
-  static Work Begin(const Slot& slot);
 
   // Ends all, or those that are silent, with UNAVAILABLE: their callers are to go elsewhere.
   void EndSilent() { End(/*silent_only=*/true); }

@@ -232,7 +232,7 @@ grpc::Status TrainingServiceImpl::LearnOnline(grpc::ServerContext* call, OnlineS
   v1::TrainOnlineRequest request;
   absl::Status status;
   for (bool first = true; ReadMessage(stream, &request, &status); first = false) {
-    const StreamSlots::Work work = StreamSlots::Begin(*slot);
+    const StreamSlots::Work work(*slot);
     v1::TrainOnlineResponse response;
     Violations violations;
     if (status.ok() && request.has_options()) {
